@@ -1,0 +1,108 @@
+"""Progress as data: steps call `emit(event)`, and whoever drives them decides how to show it.
+
+An event is a frozen dataclass of plain values, so a test of progress is a comparison of lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """A sentence that the user must see, such as that the network is untrained."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class RunPlanned(Event):
+    """What a run is about to do."""
+
+    tile_years: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class TileYearEvent(Event):
+    """Something that happened to one tile-year, or to one area-year in AOI mode."""
+
+    cell: str
+    """Cell id, or the name of the area in AOI mode."""
+    year: int
+
+
+@dataclass(frozen=True)
+class TileYearStarted(TileYearEvent):
+    """Work begins."""
+
+
+@dataclass(frozen=True)
+class ScenesSelected(TileYearEvent):
+    """The source was searched and scenes were chosen."""
+
+    granules: int
+    scenes: int
+    """Scenes chosen."""
+
+
+@dataclass(frozen=True)
+class SceneEncoded(TileYearEvent):
+    """One scene was read, embedded and added to the composite."""
+
+    scene: str
+    index: int
+    """From 1."""
+    total: int
+
+
+@dataclass(frozen=True)
+class GranuleDropped(TileYearEvent):
+    """A granule could not be used; the manifest records the reason too."""
+
+    granule: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TileYearFinished(TileYearEvent):
+    """The manifest is written."""
+
+    outcome: str
+    """`product` or `empty`."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TileYearSkipped(TileYearEvent):
+    """A manifest with the same request digest is there already."""
+
+
+@dataclass(frozen=True)
+class TileYearFailed(TileYearEvent):
+    """The tile-year failed; others go on."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class CatalogPublished(Event):
+    """The catalog agrees with the manifests."""
+
+    items: int
+    """Items in the catalog for the collections of this publish."""
+    written: int
+    """Files that changed."""
+
+
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Swallow an event: the default where nobody watches."""
