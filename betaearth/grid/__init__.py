@@ -1,0 +1,1 @@
+"""Major TOM cells, regions, and where their pixels lie."""
