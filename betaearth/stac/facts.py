@@ -1,0 +1,133 @@
+"""What a collection's Items have told: facts that only ever grow, and so can be joined in any order.
+
+Two publishers that know different Items lose nothing when they join what they know, and no publish has to
+read all Items again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from betaearth.errors import DataError
+from betaearth.grid.pixels import Bounds
+from betaearth.products.manifest import Manifest
+from betaearth.stac.item import model_properties
+from betaearth.stac.titles import collection_title, is_synthetic
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a collection's Items."""
+
+    collection: str
+    first_year: int
+    last_year: int
+    bounds: Bounds
+    """(west, south, east, north), degrees; all longitudes once an Item crosses 180."""
+    models: frozenset[str]
+    """Values of `betaearth:model`, as JSON with sorted keys."""
+    sources: frozenset[str]
+    """Titles."""
+    synthetic: frozenset[bool]
+    """Of each source, whether it is the procedural Earth."""
+    dtypes: frozenset[str]
+    """Of the embeddings."""
+    codes: frozenset[str]
+    """UTM zones: `EPSG:32651`."""
+    gsd: frozenset[float]
+    """Edges of pixels, metres."""
+    attribution: frozenset[str]
+    """Sentences."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether every network was trained."""
+        return all(model["trained"] for model in self.model_values)
+
+    @property
+    def model_values(self) -> list[dict[str, Any]]:
+        """Values of `betaearth:model`, in a stable order."""
+        return [json.loads(model) for model in sorted(self.models)]
+
+    @property
+    def title(self) -> str:
+        """Title of the collection."""
+        return collection_title(self.collection, trained=self.trained, synthetic=any(self.synthetic))
+
+    def joined(self, other: Facts) -> Facts:
+        """Return what both know together."""
+        return Facts(
+            collection=self.collection,
+            first_year=min(self.first_year, other.first_year),
+            last_year=max(self.last_year, other.last_year),
+            bounds=(
+                min(self.bounds[0], other.bounds[0]),
+                min(self.bounds[1], other.bounds[1]),
+                max(self.bounds[2], other.bounds[2]),
+                max(self.bounds[3], other.bounds[3]),
+            ),
+            models=self.models | other.models,
+            sources=self.sources | other.sources,
+            synthetic=self.synthetic | other.synthetic,
+            dtypes=self.dtypes | other.dtypes,
+            codes=self.codes | other.codes,
+            gsd=self.gsd | other.gsd,
+            attribution=self.attribution | other.attribution,
+        )
+
+
+def facts_of_manifest(manifest: Manifest) -> Facts:
+    """Read what a product's manifest tells of its collection.
+
+    Raises:
+        DataError: it is not of a product.
+    """
+    request, grid = manifest.request, manifest.request.grid
+    if manifest.dtype is None:
+        raise DataError(f"the manifest of {manifest.item_id} is of no product; a collection is made of products")
+    west, south, east, north = grid.bounds_lonlat
+    return Facts(
+        collection=manifest.collection,
+        first_year=request.year,
+        last_year=request.year,
+        bounds=(west, south, east, north) if west <= east else (-180.0, south, 180.0, north),
+        models=frozenset({json.dumps(model_properties(manifest), sort_keys=True)}),
+        sources=frozenset({manifest.source_title}),
+        synthetic=frozenset({is_synthetic(request.source)}),
+        dtypes=frozenset({manifest.dtype}),
+        codes=frozenset({f"EPSG:{grid.epsg}"}),
+        gsd=frozenset({grid.resolution}),
+        attribution=frozenset(manifest.attribution),
+    )
+
+
+def facts_of_collection(document: Mapping[str, Any], *, where: str) -> Facts:
+    """Read the facts back from a Collection that was rendered from facts.
+
+    Raises:
+        DataError: it is not such a Collection.
+    """
+    try:
+        summaries, extent = document["summaries"], document["extent"]
+        west, south, east, north = extent["spatial"]["bbox"][0]
+        first, last = extent["temporal"]["interval"][0]
+        return Facts(
+            collection=document["id"],
+            first_year=int(first[:4]),
+            last_year=int(last[:4]),
+            bounds=(west, south, east, north),
+            models=frozenset(json.dumps(model, sort_keys=True) for model in summaries["betaearth:model"]),
+            sources=frozenset(summaries["betaearth:source"]),
+            synthetic=frozenset(summaries["betaearth:synthetic"]),
+            dtypes=frozenset(summaries["data_type"]),
+            codes=frozenset(summaries["proj:code"]),
+            gsd=frozenset(summaries["gsd"]),
+            attribution=frozenset(document.get("attribution", "").splitlines()),
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{where} is not a Collection that betaearth wrote ({error!r}); move it away, then publish again"
+        ) from error

@@ -1,0 +1,197 @@
+"""The catalogs between the root and the Items: where they lie, what they are called, and what they link.
+
+A catalog is merged, not rewritten: links of one kind are set or joined, everything else that it holds
+stays. The functions are pure and give the bytes back unchanged where nothing changed, so that nothing is
+written then.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from betaearth.errors import DataError
+from betaearth.stac.collection import collection_document
+from betaearth.stac.document import GEOJSON, STAC_VERSION, Document, from_bytes, link, to_bytes
+from betaearth.stac.facts import Facts, facts_of_collection
+from betaearth.stac.titles import CATALOG_TITLE, block_title, superblock_title
+
+ROOT_KEY = "catalog.json"
+CATALOG_ID = "betaearth"
+
+YEAR, SUPERBLOCK, BLOCK = 2, 3, 4
+"""Folders between such a catalog and the store."""
+_DESCRIPTIONS = {
+    YEAR: "A calendar year, by super-blocks of 256 x 256 Major TOM cells.",
+    SUPERBLOCK: "256 x 256 Major TOM cells, by blocks of 16 x 16; named by row and column in hexadecimal.",
+    BLOCK: "16 x 16 Major TOM cells; an Item is one of them in the year.",
+}
+
+
+@dataclass(frozen=True)
+class Child:
+    """A document that a catalog links downwards."""
+
+    href: str
+    """Relative to the catalog."""
+    title: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A catalog below a collection: a year, a super-block or a block."""
+
+    folder: str
+    """Folder of the catalog in the store, without a final slash: `betaearth-robust-v1/2024/r05-c05`."""
+
+    @property
+    def key(self) -> str:
+        """Object key."""
+        return f"{self.folder}/catalog.json"
+
+    @property
+    def name(self) -> str:
+        """Last part of the folder."""
+        return posixpath.basename(self.folder)
+
+    @property
+    def depth(self) -> int:
+        """Folders between the catalog and the store."""
+        return self.folder.count("/") + 1
+
+    @property
+    def id(self) -> str:
+        """Unique in the store: `betaearth-robust-v1_2024_r05-c05`, and the same for a block."""
+        collection, year, *blocks = self.folder.split("/")
+        return "_".join([collection, year, *blocks[-1:]])
+
+    @property
+    def title(self) -> str:
+        """What a browser shows."""
+        if self.depth == YEAR:
+            return self.name
+        return superblock_title(self.name) if self.depth == SUPERBLOCK else block_title(self.name)
+
+    @property
+    def parent_title(self) -> str:
+        """Title of the document above; a collection's own may grow a caveat, its id stays."""
+        above = posixpath.dirname(self.folder)
+        return above if self.depth == YEAR else Node(above).title
+
+    @property
+    def child(self) -> Child:
+        """How the document above links this one."""
+        return Child(f"./{self.name}/catalog.json", self.title)
+
+
+def item_child(key: str) -> Child:
+    """How a block links an Item, by the Item's object key."""
+    _, year, _, _, cell, name = key.split("/")
+    return Child(f"./{cell}/{name}", f"{cell.upper()} {year}")
+
+
+def with_items(existing: bytes | None, node: Node, items: Iterable[Child]) -> bytes:
+    """Make a block's catalog link exactly these Items.
+
+    Args:
+        existing: the catalog as it is stored; None where there is none.
+        node: the block.
+        items: in any order.
+
+    Raises:
+        DataError: what is stored is no catalog.
+    """
+    links = [link("item", item.href, item.title, GEOJSON) for item in items]
+    return _merged(existing, _catalog(node), links, where=node.key)
+
+
+def with_children(existing: bytes | None, node: Node, children: Iterable[Child]) -> bytes:
+    """Make a year's or super-block's catalog link these catalogs besides those that it links.
+
+    Raises:
+        DataError: what is stored is no catalog.
+    """
+    return _merged(existing, _catalog(node), _joined(existing, children, node.key), where=node.key)
+
+
+def with_years(existing: bytes | None, facts: Facts, years: Iterable[Child], *, key: str) -> bytes:
+    """Make a Collection say these facts and link these years besides what it says and links.
+
+    Raises:
+        DataError: what is stored is no Collection of ours.
+    """
+    if existing is not None:
+        facts = facts_of_collection(from_bytes(existing, where=key), where=key).joined(facts)
+    return _merged(existing, collection_document(facts), _joined(existing, years, key), where=key)
+
+
+def with_collections(existing: bytes | None, collections: Iterable[Child]) -> bytes:
+    """Make the root catalog link these collections besides those that it links.
+
+    Raises:
+        DataError: what is stored is no catalog.
+    """
+    return _merged(existing, _root(), _joined(existing, collections, ROOT_KEY), where=ROOT_KEY)
+
+
+def _root() -> Document:
+    return {
+        "type": "Catalog",
+        "stac_version": STAC_VERSION,
+        "id": CATALOG_ID,
+        "title": CATALOG_TITLE,
+        "description": "Annual 64-dimensional Earth embeddings: a collection per network and version.",
+        "links": [link("root", "./catalog.json", CATALOG_TITLE)],
+    }
+
+
+def _catalog(node: Node) -> Document:
+    parent = "../collection.json" if node.depth == YEAR else "../catalog.json"
+    return {
+        "type": "Catalog",
+        "stac_version": STAC_VERSION,
+        "id": node.id,
+        "title": node.title,
+        "description": _DESCRIPTIONS[node.depth],
+        "links": [
+            link("root", "../" * node.depth + ROOT_KEY, CATALOG_TITLE),
+            link("parent", parent, node.parent_title),
+        ],
+    }
+
+
+def _joined(existing: bytes | None, children: Iterable[Child], where: str) -> list[dict[str, str]]:
+    """Link children besides those that a document links; a title that is known anew wins."""
+    links = {old["href"]: old for old in _links(_stored(existing, where), where) if old["rel"] == "child"}
+    return [*(links | {child.href: link("child", child.href, child.title) for child in children}).values()]
+
+
+def _merged(existing: bytes | None, ours: Document, down: list[dict[str, str]], *, where: str) -> bytes:
+    """Lay our fields and links over a stored document; whatever else it holds stays.
+
+    Returns:
+        The stored bytes where they say the same already.
+    """
+    stored = _stored(existing, where)
+    own = {link["rel"] for link in ours["links"]} | {"child", "item"}
+    foreign = [link for link in _links(stored, where) if link["rel"] not in own]
+    links = [*ours["links"], *foreign, *sorted(down, key=lambda child: child["href"])]
+    merged = {**stored, **ours, "links": links}
+    declared = ours.get("stac_extensions", [])
+    if added := [uri for uri in stored.get("stac_extensions", []) if uri not in declared]:
+        merged["stac_extensions"] = [*declared, *added]
+    return existing if existing is not None and merged == stored else to_bytes(merged)
+
+
+def _stored(existing: bytes | None, where: str) -> Document:
+    return {} if existing is None else from_bytes(existing, where=where)
+
+
+def _links(document: Document, where: str) -> list[dict[str, str]]:
+    links = document.get("links", [])
+    if not isinstance(links, list) or not all(
+        isinstance(each, dict) and {"rel", "href"} <= set(each) for each in links
+    ):
+        raise DataError(f"{where} has links that are none: each is an object with rel and href")
+    return links

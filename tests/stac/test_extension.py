@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from betaearth.errors import ConfigError
+from betaearth.stac import extension
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_schema_is_a_schema_of_its_own_address() -> None:
+    schema = extension.schema()
+    assert schema["$id"] == extension.URI
+    jsonschema.Draft7Validator.check_schema(schema)
+
+
+def test_a_wheel_carries_the_folder_where_the_package_looks_first() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    included = build["targets"]["wheel"]["force-include"]["catalog/extension"]
+    installed, checkout = extension.schema_folders()
+    assert Path(str(installed)) == ROOT / included
+    assert checkout == ROOT / "catalog" / "extension"
+
+
+def test_an_installation_without_the_schema_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(extension, "schema_folders", lambda: (tmp_path,))
+    with pytest.raises(ConfigError, match="no schema of https://betaearth"):
+        extension.schema()
+
+
+def test_the_page_explains_every_field_of_ours() -> None:
+    page = (ROOT / "catalog" / "extension" / "README.md").read_text()
+    definitions = extension.schema()["definitions"]
+    fields = [name for part in ("model", "provenance", "observations") for name in definitions[part]["properties"]]
+    fields += [name for name in definitions["item_properties"]["properties"] if name.startswith(extension.PREFIX)]
+    summaries: dict[str, Any] = definitions["collection"]["properties"]["summaries"]["properties"]
+    fields += [name for name in summaries if name.startswith(extension.PREFIX)]
+    missing = [name for name in fields if f"`{name}" not in page and name not in page]
+    assert not missing
+    assert extension.URI in page
+    assert "not yet served" in page
