@@ -1,0 +1,1 @@
+"""Products: what is written, how it is coded, named, fingerprinted and verified."""

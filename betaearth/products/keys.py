@@ -1,0 +1,83 @@
+"""Names in a store: where a tile-year's manifest, files and Item lie, and what a collection is called.
+
+A cell lies in a block of 16 x 16 cells, and that in a superblock of 256 x 256, so that no folder of the
+catalog has more than 256 entries. Blocks are named by indices in hexadecimal, `r05f-c054`: without their last
+digits these are the name of the superblock, `r05-c05`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from betaearth.grid.majortom import Cell
+
+MANIFEST_SUFFIX = ".manifest.json"
+
+_MANIFEST = re.compile(
+    r"(?P<prefix>[a-z0-9_-]+/(?P<year>\d{4})/r[0-9a-f]{2,}-c[0-9a-f]{2,}/r[0-9a-f]{3,}-c[0-9a-f]{3,}/(?P<cell>\d+[ud]_\d+[rl]))"
+    r"/(?P<request12>[0-9a-f]{12})-(?P<sources8>[0-9a-f]{8})" + re.escape(MANIFEST_SUFFIX)
+)
+
+
+@dataclass(frozen=True)
+class ManifestName:
+    """What the key of a manifest says."""
+
+    prefix: str
+    """Folder of the tile-year, without a final slash."""
+    request12: str
+    """First 12 digits of the request digest."""
+    sources8: str
+    """First 8 digits of the sources digest."""
+    year: int
+    cell: str
+    """Cell id in lower case, as in keys."""
+
+
+def superblock_name(cell: Cell) -> str:
+    """Name of the 256 x 256 cells around a cell: `r05-c05`."""
+    return f"r{cell.row_index // 256:02x}-c{cell.column_index // 256:02x}"
+
+
+def block_name(cell: Cell) -> str:
+    """Name of the 16 x 16 cells around a cell: `r05f-c054`."""
+    return f"r{cell.row_index // 16:03x}-c{cell.column_index // 16:03x}"
+
+
+def tile_year_prefix(collection: str, year: int, cell: Cell) -> str:
+    """Folder of a tile-year, without a final slash."""
+    return f"{collection}/{year}/{superblock_name(cell)}/{block_name(cell)}/{cell.id.lower()}"
+
+
+def manifest_key(prefix: str, request_digest: str, sources_digest: str) -> str:
+    """Key of a manifest below a tile-year's folder: a listing answers what was asked and what it rests on."""
+    return f"{prefix}/{request_digest[:12]}-{sources_digest[:8]}{MANIFEST_SUFFIX}"
+
+
+def product_prefix(prefix: str, product_digest: str) -> str:
+    """Start of the keys of a product's files, with its final slash: a file's name follows."""
+    return f"{prefix}/{product_digest[:12]}/"
+
+
+def parse_manifest_key(key: str) -> ManifestName | None:
+    """Read the key of a manifest; None where it is the key of something else."""
+    match = _MANIFEST.fullmatch(key)
+    if match is None:
+        return None
+    return ManifestName(match["prefix"], match["request12"], match["sources8"], int(match["year"]), match["cell"])
+
+
+def collection_id(variant: str, version: str = "v1") -> str:
+    """Id of the collection of a variant in a product version: `betaearth-robust-v1`."""
+    return _id(f"betaearth-{variant}-{version}")
+
+
+def item_id(collection: str, name: str, year: int) -> str:
+    """Id of the Item of a cell, or an area, in a year: `betaearth-robust-v1_433u_1046r_2024`."""
+    return _id(f"{collection}_{name}_{year}")
+
+
+def _id(text: str) -> str:
+    """Put a text into the alphabet of STAC ids that are safe in any URL: `[a-z0-9_-]`."""
+    return re.sub(r"[^a-z0-9_-]", "-", text.lower())

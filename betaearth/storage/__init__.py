@@ -1,0 +1,1 @@
+"""Stores: objects under keys, written whole or not at all."""

@@ -1,0 +1,83 @@
+"""Opening a store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from betaearth.errors import ConfigError
+from betaearth.storage.open import open_store
+
+
+def test_a_folder_is_made_and_opened(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "new" / "store"))
+    assert store.root == tmp_path / "new" / "store"
+    assert list(store.list()) == []
+    assert store.create("key", b"1")
+
+
+def test_path_and_uri_open_the_same_store(tmp_path: Path) -> None:
+    root = tmp_path / "a b#ü"
+    store = open_store(str(root))
+    store.create("key", b"1")
+    assert store.uri == root.as_uri()
+    assert open_store(store.uri) == store
+    assert open_store(f"file://localhost{root.as_uri()[7:]}").read("key") == b"1"
+
+
+def test_a_relative_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = open_store("store")
+    monkeypatch.chdir("/")
+    assert store.root == tmp_path / "store"
+    assert store.create("key", b"1")
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match="not a folder"):
+            open_store(str(path))
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/prefix", "gs://bucket", "https://host/store"])
+def test_other_kinds_are_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match="writes to folders only"):
+        open_store(uri)
+
+
+@pytest.mark.parametrize("uri", ["", "file://otherhost/store", "file://"])
+def test_what_names_no_path_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"write file:///folder|give a path"):
+        open_store(uri)
+
+
+def test_a_folder_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not a folder"):
+        open_store("/proc/betaearth")
+
+
+OPEN_AS_ANYBODY = """
+import os, sys
+from betaearth.errors import ConfigError
+from betaearth.storage.open import open_store
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    open_store(sys.argv[1])
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    root.mkdir(mode=0o555)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", OPEN_AS_ANYBODY, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "is not a folder that can be written" in done.stdout
