@@ -1,0 +1,82 @@
+"""`betaearth demo`: the whole story on the synthetic Earth, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from betaearth.cli.options import JsonOption, SchemasOption, settings_from
+from betaearth.cli.progress import progress
+
+if TYPE_CHECKING:
+    from betaearth.pipeline.demo import DemoResult
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the catalog.")] = Path("demo-output"),
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the catalog when it is made.")] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --serve.")] = 8080,
+    schemas: SchemasOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a small catalog on the synthetic Earth with the untrained demo network: no network, a few minutes."""
+    from betaearth import wiring
+    from betaearth.pipeline.demo import DEMO_SPACING_KM, run_demo
+
+    settings = settings_from(
+        store=str(out),
+        source="synthetic",
+        model="demo",
+        device="cpu",
+        spacing_km=DEMO_SPACING_KM,
+        cache=out / ".cache",
+        schemas=schemas,
+    )
+    store = wiring.store_of(settings)
+    with progress(verbose=False) as emit:
+        workshop = wiring.open_workshop(settings, emit)
+        result = run_demo(
+            grid=workshop.grid,
+            model=workshop.model,
+            source=workshop.source,
+            options=workshop.options,
+            store=store,
+            schemas=settings.schemas,
+            emit=emit,
+        )
+    if as_json:
+        typer.echo(result.to_json())
+    else:
+        show(result, out)
+    if serve:
+        from betaearth.cli.serve import serve_folder
+
+        serve_folder(out, host="127.0.0.1", port=port)
+
+
+def show(result: DemoResult, out: Path) -> None:
+    """Print what was made, where, and how to load it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="Synthetic Earth, untrained network: the numbers mean nothing, the files are real")
+    for column in ("cell", "year", "outcome", "scenes", "observations", "valid", "size"):
+        table.add_column(column, justify="right" if column not in ("cell", "outcome") else "left")
+    for row in result.rows:
+        table.add_row(
+            row.cell,
+            str(row.year),
+            row.outcome,
+            str(row.scenes),
+            row.observations,
+            row.valid,
+            f"{row.size / 1e6:.1f} MB",
+        )
+    console.print(table)
+    console.print(f"Catalog: {out / 'catalog.json'}   browse it: betaearth serve --store {out}", soft_wrap=True)
+    console.print("Load it:", soft_wrap=True)
+    for line in result.load_lines(out):
+        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,48 @@
+"""Exit codes are a table at the edge; a workflow retries by them alone."""
+
+from __future__ import annotations
+
+from betaearth.errors import ConfigError, DataError, TransientError
+
+OK = 0
+USAGE = 2
+UNPLANNED = 70
+TERMINATED = 143
+INTERRUPTED = 130
+
+EXIT_CODES: dict[type[Exception], int] = {DataError: 65, TransientError: 75, ConfigError: 78}
+RETRIED = frozenset({75, 137, TERMINATED})
+"""What a workflow retries; every other code but 0 fails it."""
+
+EXTRA_OF = {
+    "boto3": "generate",
+    "botocore": "generate",
+    "jsonschema": "generate",
+    "PIL": "generate",
+    "planetary_computer": "generate",
+    "pyproj": "generate",
+    "pystac": "generate",
+    "pystac_client": "generate",
+    "rasterio": "generate",
+    "referencing": "generate",
+    "shapely": "generate",
+    "starlette": "generate",
+    "uvicorn": "generate",
+}
+"""What a light install lacks, and the extra that brings it."""
+
+
+def exit_code(error: Exception) -> int:
+    """Map an error to the process's exit code."""
+    return EXIT_CODES.get(type(error), UNPLANNED)
+
+
+def missing_extra(error: ModuleNotFoundError) -> ConfigError | None:
+    """Say which extra brings a module that is not installed; None for a module that none brings."""
+    module = (error.name or "").partition(".")[0]
+    extra = EXTRA_OF.get(module)
+    if extra is None:
+        return None
+    return ConfigError(
+        f"this command needs {module}, which a plain `pip install betaearth` lacks: pip install 'betaearth[{extra}]'"
+    )

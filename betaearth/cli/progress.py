@@ -1,0 +1,161 @@
+"""Where progress goes: rich bars on a terminal, one JSON object a line elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import structlog
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.events import (
+    CatalogPublished,
+    Emit,
+    Event,
+    GranuleDropped,
+    Notice,
+    RunPlanned,
+    SceneEncoded,
+    ScenesSelected,
+    TileYearFailed,
+    TileYearFinished,
+    TileYearSkipped,
+    TileYearStarted,
+)
+
+
+@contextmanager
+def progress(*, verbose: bool = True) -> Iterator[Emit]:
+    """Give a sink for events that suits where stderr goes.
+
+    Args:
+        verbose: False keeps quiet about single scenes.
+    """
+    if sys.stderr.isatty():
+        with TerminalSink() as sink:
+            yield sink
+    else:
+        log = json_log()
+
+        def write(event: Event) -> None:
+            if verbose or not isinstance(event, SceneEncoded):
+                log.info(event_name(event), **asdict(event))
+
+        yield write
+
+
+def json_log() -> structlog.typing.FilteringBoundLogger:
+    """Make the logger of JSON lines; nothing global is configured, so two in one process do not meet."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    return logger
+
+
+def event_name(event: Event) -> str:
+    """Spell an event's class as a log line names it: `SceneEncoded` is `scene_encoded`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+
+
+def report_error(error: DataError | TransientError | ConfigError, code: int) -> None:
+    """Show one of our errors: a sentence on a terminal, a JSON line elsewhere."""
+    kind = type(error).__name__
+    if sys.stderr.isatty():
+        Console(stderr=True).print(f"[bold red]{kind}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+    else:
+        json_log().error("failed", kind=kind, message=str(error), exit_code=code)
+
+
+class TerminalSink:
+    """Bars for people: tile-years of the run, scenes of the tile-year at work."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self.run: TaskID | None = None
+        self.scenes: TaskID | None = None
+
+    def __enter__(self) -> TerminalSink:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Notice():
+                self.line(f"[yellow]{escape(event.message)}[/]")
+            case RunPlanned():
+                self.run = self.progress.add_task("tile-years", total=event.tile_years)
+            case TileYearStarted():
+                self.end_scenes()
+                self.scenes = self.progress.add_task(f"{event.cell} {event.year}: searching", total=None)
+            case ScenesSelected():
+                self.update_scenes(f"{event.cell} {event.year}", total=event.scenes, completed=0)
+            case SceneEncoded():
+                self.update_scenes(f"{event.cell} {event.year}", total=event.total, completed=event.index)
+            case GranuleDropped():
+                self.line(f"[yellow]{escape(event.granule)} left out: {escape(event.reason)}[/]")
+            case TileYearFinished():
+                self.line(f"{event.cell} {event.year}: {event.outcome} in {event.seconds:.1f} s")
+                self.advance()
+            case TileYearSkipped():
+                self.line(f"{event.cell} {event.year}: there already, skipped")
+                self.advance()
+            case TileYearFailed():
+                self.line(f"[red]{event.cell} {event.year}: {escape(event.error)}[/]")
+                self.advance()
+            case CatalogPublished():
+                self.line(f"catalog: {event.items} items, {event.written} files written")
+            case _:
+                pass
+
+    def line(self, text: str) -> None:
+        """Print a line above the bars."""
+        self.progress.console.print(text, highlight=False)
+
+    def update_scenes(self, description: str, *, total: int, completed: int) -> None:
+        """Move the bar of the tile-year at work."""
+        if self.scenes is not None:
+            self.progress.update(self.scenes, description=description, total=total, completed=completed)
+
+    def end_scenes(self) -> None:
+        """Take the bar of the last tile-year away."""
+        if self.scenes is not None:
+            self.progress.remove_task(self.scenes)
+            self.scenes = None
+
+    def advance(self) -> None:
+        """Count a tile-year as dealt with."""
+        self.end_scenes()
+        if self.run is not None:
+            self.progress.advance(self.run)

@@ -1,0 +1,115 @@
+"""From candidate granules to an annual embedding, with the fate of every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from betaearth.events import Emit, GranuleDropped, SceneEncoded, ScenesSelected
+from betaearth.inference.annual import annual_embedding, composite_sensors
+from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.job import Job
+from betaearth.products.embedding import Embedding
+from betaearth.scenes.grouping import to_scenes
+from betaearth.scenes.model import Granule, Scene, SceneArrays, Sensor, Source
+from betaearth.scenes.reading import read_scene, read_scenes
+from betaearth.scenes.selection import select
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was found for a job, and what of it is to be read."""
+
+    candidates: tuple[Granule, ...]
+    scenes: tuple[Scene, ...]
+    """Observations in the order of reading."""
+    dem: Scene | None
+    rejected: Mapping[str, str]
+    """Granule id to the rule by which it was not chosen."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What became of a scene that was read."""
+
+    scene: Scene
+    valid_fraction: float
+    """Share of the grid's pixels that it observed."""
+    unreadable: Mapping[str, str]
+    """Granule id to the reason why its pixels are missing."""
+
+
+@dataclass(frozen=True)
+class Annual:
+    """The outcome of a job's computation."""
+
+    choice: Choice
+    observed: tuple[Observed, ...]
+    """Every scene that was read, the DEM among them."""
+    embedding: Embedding | None
+    """None where no pixel was observed."""
+    reason: str | None
+    """Why there is no embedding."""
+
+
+def choose(job: Job, source: Source, model: BetaEarth) -> Choice:
+    """Search the source and choose the scenes of the year.
+
+    Raises:
+        ConfigError: the variant cannot work from observations of one sensor.
+        TransientError: the source did not answer.
+    """
+    sensors = composite_sensors(model.variant)
+    candidates = source.search(job.grid, job.year, sensors)
+    grouped = to_scenes(candidates, job.grid.epsg)
+    selection = select(grouped.scenes, job.options.selection, sensors=sensors)
+    dem = next((scene for scene in grouped.scenes if scene.sensor is Sensor.DEM), None)
+    return Choice(
+        candidates=tuple(candidates),
+        scenes=selection.chosen,
+        dem=dem,
+        rejected={**grouped.rejected, **selection.rejected},
+    )
+
+
+def compute_annual(job: Job, choice: Choice, model: BetaEarth, emit: Emit) -> Annual:
+    """Read the chosen scenes, embed each and average them on the unit sphere.
+
+    Raises:
+        TransientError: a scene could not be read now; the product must not depend on that, so the job fails.
+    """
+    emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
+    if not choice.scenes:
+        return Annual(choice, (), None, no_scene_reason(choice))
+    dem = read_scene(choice.dem, job.grid) if choice.dem else None
+    observed = [observe(dem)] if dem else []
+    scenes = watch(read_scenes(choice.scenes, job.grid), job, len(choice.scenes), observed, emit)
+    embedding = annual_embedding(model, scenes, dem, job.grid.shape, job.options.inference)
+    if not embedding.valid.any():
+        return Annual(choice, tuple(observed), None, "no chosen scene has a valid pixel over the grid")
+    return Annual(choice, tuple(observed), embedding, None)
+
+
+def watch(
+    scenes: Iterable[SceneArrays], job: Job, total: int, observed: list[Observed], emit: Emit
+) -> Iterator[SceneArrays]:
+    """Hand scenes on while noting what became of them."""
+    for index, arrays in enumerate(scenes, start=1):
+        for granule, reason in arrays.unreadable.items():
+            emit(GranuleDropped(job.name, job.year, granule=granule, reason=reason))
+        observed.append(observe(arrays))
+        yield arrays
+        emit(SceneEncoded(job.name, job.year, scene=arrays.scene.id, index=index, total=total))
+
+
+def observe(arrays: SceneArrays) -> Observed:
+    """Note what became of a scene."""
+    return Observed(arrays.scene, float(arrays.valid.mean()), dict(arrays.unreadable))
+
+
+def no_scene_reason(choice: Choice) -> str:
+    """Say why nothing was chosen."""
+    observing = [granule for granule in choice.candidates if granule.sensor is not Sensor.DEM]
+    if not observing:
+        return "the source has no imagery over the grid in this year"
+    return f"none of the {len(observing)} granules found is usable"

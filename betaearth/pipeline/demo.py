@@ -1,0 +1,115 @@
+"""The demo: a few small cells of the synthetic Earth, two years, through the same path as real work."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from betaearth.events import Emit
+from betaearth.grid.majortom import Cell, MajorTomGrid
+from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.local import run_region
+from betaearth.pipeline.options import ProductionOptions
+from betaearth.pipeline.plan import plan
+from betaearth.pipeline.tile_year import find_manifest
+from betaearth.products.manifest import Manifest
+from betaearth.scenes.model import Source
+from betaearth.storage.folder import FolderStore
+from betaearth.synthetic.source import DEMO_LONLAT
+
+DEMO_SPACING_KM = 2.0
+DEMO_YEARS = (2021, 2022)
+"""One year before and one after Sentinel-2's digital numbers got their offset."""
+
+
+@dataclass(frozen=True)
+class DemoRow:
+    """One tile-year of the demo, for its table."""
+
+    cell: str
+    year: int
+    outcome: str
+    scenes: int
+    observations: str
+    """Least, mean and most observations of a pixel."""
+    valid: str
+    """Share of pixels with a value."""
+    size: int
+    """Bytes of the product's files."""
+    item: str
+    """Key of the Item below the store."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made."""
+
+    rows: tuple[DemoRow, ...]
+
+    def to_json(self) -> str:
+        """Render the rows as JSON."""
+        return json.dumps([asdict(row) for row in self.rows], indent=2)
+
+    def load_lines(self, out: Path) -> list[str]:
+        """Give the three lines of Python that load the first product with a client that is not ours."""
+        first = next((row for row in self.rows if row.outcome == "product"), None)
+        if first is None:
+            return []
+        return [
+            "import odc.stac, pystac",
+            f'item = pystac.Item.from_file("{out / first.item}")',
+            'codes = odc.stac.load([item], bands=["A00", "A01", "A02"])  # int8; value = sign(q) * (q / 127.5)**2',
+        ]
+
+
+def demo_cells(grid: MajorTomGrid) -> list[Cell]:
+    """Pick a cell of the demo's place and its three neighbours to the north-east: two rows, two columns."""
+    lon, lat = DEMO_LONLAT
+    first = grid.cell_at(lon, lat)
+    west, south, east, north = first.bounds
+    above = (lon, (north + (north - south) / 2))
+    places = [(lon, lat), (lon + (east - west), lat), above, (above[0] + (east - west), above[1])]
+    return [grid.cell_at(*place) for place in places]
+
+
+def run_demo(
+    *,
+    grid: MajorTomGrid,
+    model: BetaEarth,
+    source: Source,
+    options: ProductionOptions,
+    store: FolderStore,
+    schemas: Path | None,
+    emit: Emit,
+) -> DemoResult:
+    """Run plan, tile-years and publish over the demo's cells."""
+    planned = plan(demo_cells(grid), DEMO_YEARS, model=model, source=source, options=options, store=store)
+    report = run_region(planned, source=source, model=model, store=store, schemas=schemas, emit=emit)
+    for error in report.failed.values():
+        raise error
+    manifests = [find_manifest(entry.job, store) for entry in planned]
+    return DemoResult(
+        tuple(
+            row_of(manifest, entry.job.prefix) for manifest, entry in zip(manifests, planned, strict=True) if manifest
+        )
+    )
+
+
+def row_of(manifest: Manifest, prefix: str) -> DemoRow:
+    """Describe a tile-year for the table."""
+    statistics = manifest.statistics
+    return DemoRow(
+        cell=manifest.request.cell,
+        year=manifest.request.year,
+        outcome=manifest.outcome,
+        scenes=len(manifest.scenes),
+        observations=(
+            f"{statistics.observations_min} / {statistics.observations_mean:.1f} / {statistics.observations_max}"
+            if statistics
+            else "-"
+        ),
+        valid=f"{statistics.valid_fraction:.0%}" if statistics else "-",
+        size=sum(file.size for file in manifest.files.values()),
+        item=f"{prefix}/{manifest.item_id}.json",
+    )

@@ -1,0 +1,144 @@
+"""What is to be made: a job is one year of one pixel grid, and it knows its request digest before any search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from betaearth.errors import DataError
+from betaearth.grid.majortom import Cell
+from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
+from betaearth.grid.pixels import PixelGrid
+from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.options import ProductionOptions
+from betaearth.products.fingerprint import request_digest
+from betaearth.products.keys import collection_id, item_id, tile_year_prefix
+from betaearth.products.manifest import GridRecord, Request, VariantRecord
+from betaearth.scenes.model import Source
+
+FIRST_YEAR = 2015
+"""Sentinel-2A began to observe in June 2015."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One year of one pixel grid."""
+
+    request: Request
+    grid: PixelGrid
+    options: ProductionOptions
+    collection: str
+    item_id: str
+
+    @property
+    def name(self) -> str:
+        """Cell id, or the area's name."""
+        return self.request.cell
+
+    @property
+    def year(self) -> int:
+        """Calendar year, UTC."""
+        return self.request.year
+
+    @property
+    def digest(self) -> str:
+        """The request digest."""
+        return request_digest(self.request)
+
+
+@dataclass(frozen=True)
+class TileYear(Job):
+    """One cell in one year, with its place in a store."""
+
+    prefix: str
+    """Folder of the tile-year below the store."""
+
+
+def check_year(year: int, *, today: date | None = None) -> int:
+    """Return the year if there can be imagery of it.
+
+    Raises:
+        DataError: before 2015 or in the future.
+    """
+    this_year = (today or datetime.now(UTC).date()).year
+    if not FIRST_YEAR <= year <= this_year:
+        raise DataError(
+            f"year {year}: there is no Sentinel-2 imagery of it; years from {FIRST_YEAR} to {this_year} can be made"
+        )
+    return year
+
+
+def tile_year(cell: Cell, year: int, *, model: BetaEarth, source: Source, options: ProductionOptions) -> TileYear:
+    """Describe the tile-year of a cell.
+
+    Raises:
+        DataError: no imagery of that year can exist.
+    """
+    grid = pixel_grid(cell)
+    collection = collection_id(model.variant.name)
+    return TileYear(
+        request=Request(
+            cell=cell.id,
+            year=check_year(year),
+            grid=grid_record(grid, spacing_m=cell.grid.spacing_m),
+            variant=variant_record(model),
+            source=source.identity,
+            options=options.model_dump(mode="json"),
+        ),
+        grid=grid,
+        options=options,
+        collection=collection,
+        item_id=item_id(collection, cell.id, year),
+        prefix=tile_year_prefix(collection, year, cell),
+    )
+
+
+def area_year(
+    name: str, grid: PixelGrid, year: int, *, model: BetaEarth, source: Source, options: ProductionOptions
+) -> Job:
+    """Describe one year of an area of interest.
+
+    Raises:
+        DataError: no imagery of that year can exist.
+    """
+    collection = collection_id(model.variant.name)
+    return Job(
+        request=Request(
+            cell=name,
+            year=check_year(year),
+            grid=grid_record(grid, spacing_m=None),
+            variant=variant_record(model),
+            source=source.identity,
+            options=options.model_dump(mode="json"),
+        ),
+        grid=grid,
+        options=options,
+        collection=collection,
+        item_id=item_id(collection, name, year),
+    )
+
+
+def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:
+    """Describe a pixel grid for the manifest."""
+    return GridRecord(
+        spacing_m=spacing_m,
+        epsg=grid.epsg,
+        west=grid.west,
+        north=grid.north,
+        width=grid.width,
+        height=grid.height,
+        resolution=grid.resolution,
+        bounds_lonlat=lonlat_bounds(grid),
+        footprint=footprint(grid),
+    )
+
+
+def variant_record(model: BetaEarth) -> VariantRecord:
+    """Describe the network for the manifest."""
+    return VariantRecord(
+        name=model.variant.name,
+        trained=model.trained,
+        weights_sha256=model.weights_sha256,
+        weights=model.origin,
+        inputs=sorted(model.variant.inputs),
+    )

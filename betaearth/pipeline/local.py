@@ -1,0 +1,66 @@
+"""The local runner: plan, tile-years one after the other with the weights loaded once, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from betaearth.errors import DataError, TransientError
+from betaearth.events import Emit, RunPlanned, TileYearFailed, TileYearSkipped, ignore
+from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.plan import Planned, State
+from betaearth.pipeline.tile_year import run_tile_year
+from betaearth.products.manifest import Manifest
+from betaearth.scenes.model import Source
+from betaearth.stac.publish import PublishReport, publish
+from betaearth.storage.folder import FolderStore
+
+
+@dataclass
+class RunReport:
+    """What a run did."""
+
+    made: list[Manifest] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """`cell year` of each tile-year that was there already."""
+    failed: dict[str, DataError | TransientError] = field(default_factory=dict)
+    """`cell year` to its error."""
+    published: list[PublishReport] = field(default_factory=list)
+
+
+def run_region(
+    planned: Sequence[Planned],
+    *,
+    source: Source,
+    model: BetaEarth,
+    store: FolderStore,
+    schemas: Path | None = None,
+    emit: Emit = ignore,
+) -> RunReport:
+    """Make what is missing, then publish.
+
+    A tile-year that fails does not stop the others: its error is in the report, and whoever called decides the
+    exit code. A wrong set-up stops the run, since every later tile-year would fail alike.
+
+    Raises:
+        ConfigError: variant, source or store are not what the jobs need.
+    """
+    report = RunReport()
+    missing = [entry for entry in planned if entry.state is not State.CURRENT]
+    emit(RunPlanned(tile_years=len(planned), missing=len(missing)))
+    for entry in planned:
+        job = entry.job
+        name = f"{job.name} {job.year}"
+        if entry.state is State.CURRENT:
+            emit(TileYearSkipped(job.name, job.year))
+            report.skipped.append(name)
+            continue
+        try:
+            report.made.append(run_tile_year(job, source=source, model=model, store=store, emit=emit))
+        except (DataError, TransientError) as error:
+            emit(TileYearFailed(job.name, job.year, error=str(error)))
+            report.failed[name] = error
+    for collection in sorted({entry.job.collection for entry in planned}):
+        report.published.append(publish(store, collection=collection, schemas=schemas, emit=emit))
+    return report

@@ -1,0 +1,73 @@
+"""The story of a tile-year: from a cell and a year to a product in the store."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
+from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.annual import Annual, choose, compute_annual
+from betaearth.pipeline.job import TileYear
+from betaearth.pipeline.provenance import describe
+from betaearth.products.keys import manifest_key, product_prefix
+from betaearth.products.manifest import Manifest
+from betaearth.products.product import RenderedProduct, commit_product, render_product
+from betaearth.scenes.model import Source
+from betaearth.storage.folder import FolderStore
+
+
+def run_tile_year(
+    job: TileYear, *, source: Source, model: BetaEarth, store: FolderStore, emit: Emit = ignore
+) -> Manifest:
+    """Make the product of one cell in one year, or find it made.
+
+    Called by `betaearth tile`, looped by `betaearth run`, and run by a workflow's pod as that same command. The
+    manifest is written last: killed anywhere before, the tile-year simply is not there.
+
+    Raises:
+        TransientError: the source or the store failed in a way that passes.
+        ConfigError: variant, source or store are not what the job needs.
+    """
+    if manifest := find_manifest(job, store):
+        emit(TileYearSkipped(job.name, job.year))
+        return manifest
+    emit(TileYearStarted(job.name, job.year))
+    started = time.monotonic()
+    choice = choose(job, source, model)
+    annual = compute_annual(job, choice, model, emit)
+    with tempfile.TemporaryDirectory(prefix="betaearth-") as folder:
+        rendered = render(job, annual, Path(folder))
+        prefix = product_prefix(job.prefix, rendered.product_digest) if rendered else ""
+        manifest = describe(job, annual, rendered, source, prefix=prefix, seconds=time.monotonic() - started)
+        key = manifest_key(job.prefix, manifest.request_digest, manifest.sources_digest)
+        manifest = commit_product(store, manifest, rendered, key)
+    emit(TileYearFinished(job.name, job.year, outcome=manifest.outcome, seconds=time.monotonic() - started))
+    return manifest
+
+
+def render(job: TileYear, annual: Annual, folder: Path) -> RenderedProduct | None:
+    """Write the product's files into a folder; None where there is nothing to write."""
+    if annual.embedding is None:
+        return None
+    return render_product(annual.embedding, job.grid, folder, job.options.product, tags(job))
+
+
+def tags(job: TileYear) -> dict[str, str]:
+    """Name the product inside its own files: what makes it, not when, so that equal products are equal bytes."""
+    return {
+        "BETAEARTH_ITEM": job.item_id,
+        "BETAEARTH_VARIANT": job.request.variant.name,
+        "BETAEARTH_TRAINED": str(job.request.variant.trained).lower(),
+        "BETAEARTH_REQUEST_DIGEST": job.digest,
+    }
+
+
+def find_manifest(job: TileYear, store: FolderStore) -> Manifest | None:
+    """Find a manifest of this very request: no search, one listing of the tile-year's folder."""
+    start = f"{job.prefix}/{job.digest[:12]}-"
+    for key in store.list(job.prefix + "/"):
+        if key.startswith(start) and key.endswith(".manifest.json"):
+            return Manifest.from_bytes(store.read(key), where=store.href(key))
+    return None

@@ -1,0 +1,107 @@
+"""Settings: `BETAEARTH_*` environment variables, nested with `__`; command-line options win.
+
+This module says which settings there are; `betaearth.wiring` turns them into objects. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from betaearth.errors import ConfigError
+from betaearth.inference.annual import InferenceOptions
+from betaearth.pipeline.options import ProductionOptions
+from betaearth.products.options import ProductOptions
+from betaearth.scenes.selection import SelectionOptions
+
+PREFIX = "BETAEARTH_"
+NOT_OURS = frozenset({"BETAEARTH_SAMPLE_DATA"})
+"""Names with our prefix that are no settings: the test suite's data folder."""
+
+
+def default_cache() -> Path:
+    """Where what can be made again is kept: `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "betaearth"
+
+
+class Settings(BaseSettings):
+    """Every setting, composed of the options of the steps."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    store: str | None = None
+    """Where products and catalog live: a folder."""
+    source: str = "synthetic"
+    """Where imagery comes from: `synthetic`, a STAC API's address, or an item collection (`.json`)."""
+    model: str = "demo"
+    """Variant name, hub id, or a file or folder of weights."""
+    device: str | None = None
+    """`cpu`, `cuda`, ...; None takes CUDA where there is one."""
+    spacing_km: float = 10.0
+    """Spacing of the Major TOM grid in km."""
+    cache: Path = Field(default_factory=default_cache)
+    """What can be made again: synthetic imagery."""
+    schemas: Path | None = None
+    """Folder of STAC extension schemas with an `index.json`, for validation without network."""
+    selection: SelectionOptions = Field(default_factory=SelectionOptions)
+    inference: InferenceOptions = Field(default_factory=InferenceOptions)
+    product: ProductOptions = Field(default_factory=ProductOptions)
+
+    @property
+    def production(self) -> ProductionOptions:
+        """The options that change a result, as the pipeline takes them."""
+        return ProductionOptions(selection=self.selection, inference=self.inference, product=self.product)
+
+
+def load_settings(options: Mapping[str, object], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment, then lay the command line's options over it.
+
+    Args:
+        options: setting name to value; nested settings as nested mappings; only what the user gave.
+        environ: checked for names that are no settings; the process's environment when None.
+
+    Raises:
+        ConfigError: a value is wrong, or a `BETAEARTH_*` variable is no setting.
+    """
+    reject_unknown(os.environ if environ is None else environ)
+    try:
+        return Settings(**options)  # type: ignore[arg-type]  # validated by pydantic, field by field
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r})"
+            for problem in error.errors()
+        )
+        raise ConfigError(f"settings are wrong: {problems}") from error
+
+
+def reject_unknown(environ: Mapping[str, str]) -> None:
+    """Refuse `BETAEARTH_*` variables that no setting reads: a misspelt one would otherwise do nothing.
+
+    Raises:
+        ConfigError: names each of them, and the settings that there are.
+    """
+    known = set(names(Settings))
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known | NOT_OURS)
+    if unknown:
+        raise ConfigError(f"no such setting: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+
+
+def names(model: type[Settings]) -> list[str]:
+    """List the environment variables that the settings are read from."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        variable = f"{PREFIX}{name.upper()}"
+        found.append(variable)
+        nested = getattr(field.annotation, "model_fields", {})
+        found.extend(f"{variable}__{inner.upper()}" for inner in nested)
+    return found

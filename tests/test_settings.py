@@ -1,0 +1,40 @@
+"""Settings come from BETAEARTH_* variables, and from nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from betaearth.errors import ConfigError
+from betaearth.settings import Settings, load_settings, names
+
+
+def test_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_PRODUCT__DTYPE", "float32")
+    monkeypatch.setenv("BETAEARTH_SPACING_KM", "2.5")
+    settings = load_settings({})
+    assert settings.production.product.dtype == "float32"
+    assert settings.spacing_km == 2.5
+
+
+@pytest.mark.parametrize("name", ["BETAEARTH_SOURCES", "BETAEARTH_SELECTION__MAXCLOUD", "BETAEARTH_X"])
+def test_an_unknown_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigError, match=name):
+        load_settings({})
+
+
+def test_the_sample_data_folder_is_no_setting() -> None:
+    load_settings({}, environ={"BETAEARTH_SAMPLE_DATA": "x", "PATH": "y"})
+
+
+def test_every_setting_has_a_variable() -> None:
+    variables = names(Settings)
+    assert len(variables) == len(set(variables))
+    assert {"BETAEARTH_STORE", "BETAEARTH_SELECTION__MAX_CLOUD", "BETAEARTH_INFERENCE__OVERLAP"} <= set(variables)
+
+
+def test_settings_are_frozen_and_closed() -> None:
+    with pytest.raises(ConfigError, match="nonsense"):
+        load_settings({"nonsense": 1})
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings({}).model = "robust"  # type: ignore[misc]
