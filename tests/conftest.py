@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.s3_server"]
+
 
 @pytest.fixture(scope="session")
 def sample_data() -> Path:

@@ -149,9 +149,7 @@ class MajorTomGrid:
             last = self._column_at(row, east)
             if self.longitude(row, last) == east:
                 last -= 1
-            columns.update(
-                self._canonical(row, column) for column in range(self._column_at(row, west), last + 1)
-            )
+            columns.update(self._canonical(row, column) for column in range(self._column_at(row, west), last + 1))
         return sorted(columns)
 
     def check(self, row: int, column: int) -> None:

@@ -77,17 +77,13 @@ def area_pixel_grid(bounds_lonlat: Sequence[float]) -> PixelGrid:
     """
     west, south, east, north = checked_bounds(bounds_lonlat)
     if max(abs(south), abs(north)) > LATITUDE_LIMIT:
-        raise DataError(
-            f"bbox {tuple(bounds_lonlat)} reaches beyond +-{LATITUDE_LIMIT:g} degrees; cut it there"
-        )
+        raise DataError(f"bbox {tuple(bounds_lonlat)} reaches beyond +-{LATITUDE_LIMIT:g} degrees; cut it there")
     if east < west:
         east += 360
     lon, lat = wrap_longitude((west + east) / 2), (south + north) / 2
     epsg = utm_epsg(lon, lat)
     _check_zone(tuple(bounds_lonlat), width=east - west, centre=(lon, lat))
-    lons, lats = _outline(
-        (west, south, east, north), math.ceil(max(east - west, north - south) / _AREA_STEP_DEG)
-    )
+    lons, lats = _outline((west, south, east, north), math.ceil(max(east - west, north - south) / _AREA_STEP_DEG))
     return _covering(reproject_points(lons, lats, epsg), epsg)
 
 
@@ -108,10 +104,7 @@ def footprint(grid: PixelGrid) -> list[tuple[float, float]]:
     """
     lons, lats = _unwrapped_footprint(grid)
     crossing = lons.min() < -180 or lons.max() > 180
-    return [
-        (_wrapped(lon) if crossing else lon, lat)
-        for lon, lat in zip(lons.tolist(), lats.tolist(), strict=True)
-    ]
+    return [(_wrapped(lon) if crossing else lon, lat) for lon, lat in zip(lons.tolist(), lats.tolist(), strict=True)]
 
 
 def footprint_geometry(grid: PixelGrid) -> dict[str, Any]:

@@ -117,9 +117,7 @@ def _boxes_by_row(boxes: Sequence[Bounds], grid: MajorTomGrid) -> Iterator[tuple
             return
 
 
-def _share_area(
-    outline: shapely.Geometry, row: int, columns: Sequence[int], grid: MajorTomGrid
-) -> NDArray[np.bool_]:
+def _share_area(outline: shapely.Geometry, row: int, columns: Sequence[int], grid: MajorTomGrid) -> NDArray[np.bool_]:
     """Tell for each column of a row, in ascending order, whether its cell shares an area with the outline."""
     wests = np.array([grid.longitude(row, column) for column in columns])
     easts = np.array([grid.longitude(row, column + 1) for column in columns])

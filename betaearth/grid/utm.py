@@ -112,9 +112,7 @@ def lonlat_points(
         DataError: the code is no WGS84 UTM zone.
     """
     transformer = _into_zone(epsg)
-    lons, lats = transformer.transform(
-        np.asarray(xs, np.float64), np.asarray(ys, np.float64), direction="INVERSE"
-    )
+    lons, lats = transformer.transform(np.asarray(xs, np.float64), np.asarray(ys, np.float64), direction="INVERSE")
     return (np.asarray(lons), np.asarray(lats))
 
 

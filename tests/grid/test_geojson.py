@@ -95,9 +95,7 @@ def ring(*positions: Any) -> dict[str, Any]:
         (ring([170, 0], [-170, 0], [-170, 5], [170, 5], [170, 0]), "cut areas across the antimeridian"),
     ],
 )
-def test_what_is_no_region_is_refused_with_the_name_of_the_file(
-    document: Any, says: str, tmp_path: Path
-) -> None:
+def test_what_is_no_region_is_refused_with_the_name_of_the_file(document: Any, says: str, tmp_path: Path) -> None:
     file = tmp_path / "region.geojson"
     file.write_text(json.dumps(document))
     with pytest.raises(DataError, match=says) as caught:

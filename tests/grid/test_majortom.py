@@ -238,9 +238,7 @@ def test_the_bounds_of_a_cell_hold_that_cell_alone(cell: Cell) -> None:
 
 
 @given(st.floats(-180, 180), st.floats(-180, 180), st.floats(-84, 83), st.floats(1e-6, 1))
-def test_cells_in_bounds_are_those_that_share_an_area(
-    west: float, east: float, south: float, height: float
-) -> None:
+def test_cells_in_bounds_are_those_that_share_an_area(west: float, east: float, south: float, height: float) -> None:
     grid = MajorTomGrid(700_000.0)
     assume(west != east and (west, east) != (180.0, -180.0))
     north = south + height

@@ -82,9 +82,7 @@ def test_patches_of_the_original(sample_data: Path) -> None:
         assert (east - west, north - south) == pytest.approx((2240, 2240), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("spacing", "pixels"), [(10_000, 1068), (2_000, 270), (1_000, 168), (200, 90), (10_020, 1074)]
-)
+@pytest.mark.parametrize(("spacing", "pixels"), [(10_000, 1068), (2_000, 270), (1_000, 168), (200, 90), (10_020, 1074)])
 def test_sides_are_whole_steps_of_the_lattice(spacing: float, pixels: int) -> None:
     grid = pixel_grid(MajorTomGrid(spacing).cell("0U_0R"))
     assert grid.shape == (pixels, pixels)

@@ -174,9 +174,7 @@ def test_impossible_boxes_are_refused(bbox: tuple[float, float, float, float], s
         ((0.0, -85.0, 1.0, -84.98), "where there is no cell"),
     ],
 )
-def test_regions_beyond_the_grid_are_refused_at_once(
-    bbox: tuple[float, float, float, float], says: str
-) -> None:
+def test_regions_beyond_the_grid_are_refused_at_once(bbox: tuple[float, float, float, float], says: str) -> None:
     with pytest.raises(DataError, match=says):
         Region.from_bbox(bbox).cells(GRID)
 
@@ -208,9 +206,7 @@ def test_a_hundred_thousand_cells_enumerate_in_seconds() -> None:
     box = (-10.0, 36.0, 40.0, 62.0)
     cells = list(Region.from_bbox(box).cells(GRID))
     rows = [row for row in range(-946, 947) if row * 180 / 2004 < 62 and (row + 1) * 180 / 2004 > 36]
-    expected = sum(
-        math.ceil(40 * GRID.columns(row) / 360) - math.floor(-10 * GRID.columns(row) / 360) for row in rows
-    )
+    expected = sum(math.ceil(40 * GRID.columns(row) / 360) - math.floor(-10 * GRID.columns(row) / 360) for row in rows)
     assert len(cells) == expected > 100_000
     assert in_order(cells)
 

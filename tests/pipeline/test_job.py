@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.pipeline.conftest import Workshop
 
 from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
@@ -16,6 +15,7 @@ from betaearth.pipeline.job import check_year, tile_year
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
 from betaearth.synthetic.source import DEMO_LONLAT
+from tests.pipeline.conftest import Workshop
 
 
 def digest_of(workshop: Workshop, **changes: Any) -> str:

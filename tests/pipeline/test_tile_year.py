@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from tests.pipeline.conftest import Workshop
 
 from betaearth.errors import TransientError
 from betaearth.events import Event, SceneEncoded, ScenesSelected, TileYearFinished, TileYearSkipped, TileYearStarted
@@ -24,6 +23,7 @@ from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.reading import read_scene
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.storage.folder import FolderStore
+from tests.pipeline.conftest import Workshop
 
 NewStore = Callable[[str], FolderStore]
 

@@ -1,4 +1,4 @@
-"""A real S3 server on the loopback."""
+"""A real S3 server on the loopback, one for all tests of a session."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Room of inference: preprocessing, windows, prediction and the annual composite."""

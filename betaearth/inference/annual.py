@@ -1,0 +1,109 @@
+"""The annual embedding of one place: every scene on its own, then their mean on the unit sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from betaearth.errors import ConfigError, DataError
+from betaearth.inference.composite import AnnualComposite
+from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, check_tiling
+from betaearth.nn.variants import VARIANTS, Family, Variant
+from betaearth.scenes.model import SceneArrays, Sensor
+
+if TYPE_CHECKING:
+    from betaearth.inference.model import BetaEarth
+    from betaearth.products.embedding import Embedding
+
+DEM_MISSING = np.float32(-32768)
+"""Metres that stand for a missing elevation."""
+
+
+class InferenceOptions(BaseModel):
+    """How an array is cut into windows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tile_size: int = DEFAULT_TILE_SIZE
+    """Edge of a window in pixels, a multiple of 32."""
+    overlap: int = DEFAULT_OVERLAP
+    """Pixels that neighbouring windows share, at most half a window."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            check_tiling(self.tile_size, self.overlap)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def composite_sensors(variant: Variant) -> frozenset[Sensor]:
+    """Return the sensors that an annual composite of a variant is made of, the DEM where it takes one.
+
+    Raises:
+        ConfigError: the variant needs all its inputs at once, and a scene is one sensor's.
+    """
+    if variant.family is Family.DINOV3 or not variant.any_subset:
+        able = [name for name, other in VARIANTS.items() if other.any_subset]
+        raise ConfigError(
+            f"an annual composite embeds one sensor's scene at a time, and {variant.name} needs "
+            f"{', '.join(variant.inputs)} at once; those that work are {', '.join(able)}"
+        )
+    return frozenset({Sensor.S2_L2A, Sensor.S1, Sensor.DEM} & set(variant.inputs))
+
+
+def annual_embedding(
+    model: BetaEarth,
+    scenes: Iterable[SceneArrays],
+    dem: SceneArrays | None,
+    shape: tuple[int, int],
+    options: InferenceOptions,
+    *,
+    on_scene: Callable[[SceneArrays], None] = lambda _scene: None,
+) -> Embedding:
+    """Embed every scene, with the elevation and on its own day of the year, and average the valid pixels.
+
+    Args:
+        model: a variant that `composite_sensors` accepts.
+        scenes: read one after the other, so that an iterator keeps one in memory. One without a valid pixel
+            adds nothing.
+        dem: elevation on the same grid, or None.
+        shape: (y, x) of the grid.
+        options: the windows.
+        on_scene: called with every scene when it is done.
+
+    Returns:
+        The mean; not observed where no scene was valid.
+
+    Raises:
+        ConfigError: see `composite_sensors`.
+        DataError: arrays do not fit the grid, or the variant does not take a scene's sensor.
+    """
+    composite_sensors(model.variant)
+    metres = None if dem is None else _metres(_fitting(dem, shape))
+    observer = model.observer(shape, dem=metres, tile_size=options.tile_size, overlap=options.overlap)
+    composite = AnnualComposite(shape)
+    for scene in scenes:
+        valid = _fitting(scene, shape).valid
+        if valid.any():
+            sensor, doy = scene.scene.sensor, scene.scene.doy
+            composite.add(observer.observe(sensor, scene.data, doy=doy, usable=valid), valid)
+        on_scene(scene)
+    return composite.result()
+
+
+def _fitting(scene: SceneArrays, shape: tuple[int, int]) -> SceneArrays:
+    if scene.data.shape[1:] != shape or scene.valid.shape != shape:
+        raise DataError(
+            f"scene {scene.scene.id}: data {scene.data.shape} and valid {scene.valid.shape} do not fit the grid {shape}"
+        )
+    return scene
+
+
+def _metres(dem: SceneArrays) -> NDArray[np.float32]:
+    return np.where(dem.valid, dem.data, DEM_MISSING).astype(np.float32)

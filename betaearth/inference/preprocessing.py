@@ -1,0 +1,146 @@
+"""From raw pixels to what the networks were trained on, and the checks of what users hand in.
+
+Inputs are named by sensor: `s2_l1c`, `s2_l2a`, `s1`, `dem`. Scaling is that of the released weights; whatever
+is not a number counts as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from betaearth.errors import DataError
+from betaearth.scenes.model import BANDS, S2_BANDS, Sensor
+
+DEM_NODATA = -30000.0
+"""Metres; this and everything below it is not an elevation."""
+S1_FLOOR = np.float32(1e-10)
+"""Linear power that stands for a missing or non-positive measurement: -100 dB, which is scaled to 0."""
+DECIBELS = np.float32(25)
+"""-25 dB is scaled to 0, and 0 dB to 1."""
+LAST_DAY = 366
+RGB = tuple(S2_BANDS.index(band) for band in ("B04", "B03", "B02"))
+"""Indices of red, green and blue in `S2_BANDS`."""
+
+
+def normalise_s2(digital_numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale Sentinel-2 digital numbers, DN / 10000, not clipped; what is no number counts as 0."""
+    reflectance = digital_numbers / np.float32(10000)
+    reflectance[~np.isfinite(reflectance)] = 0
+    return reflectance
+
+
+def normalise_s1(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale Sentinel-1 linear power, clip((dB + 25) / 25, 0, 1); missing or not positive becomes 0."""
+    known = np.where(np.isfinite(power) & (power > 0), power, S1_FLOOR)
+    scaled: NDArray[np.float32] = np.clip((np.float32(10) * np.log10(known) + DECIBELS) / DECIBELS, 0, 1)
+    return scaled
+
+
+def elevation_range(metres: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
+    """Return the lowest and the highest elevation of an array; (0, 0) where it holds none."""
+    known = metres[_has_elevation(metres)]
+    return (known.min(), known.max()) if known.size else (np.float32(0), np.float32(0))
+
+
+def scale_elevation(metres: NDArray[np.float32], around: tuple[np.float32, np.float32]) -> NDArray[np.float32]:
+    """Scale elevation by a range: (x - low) / max(high - low, 1).
+
+    A pixel without elevation counts as 0 m, as it did in training: it is sea, nearly always.
+    """
+    low, high = around
+    known = np.where(_has_elevation(metres), metres, np.float32(0))
+    scaled: NDArray[np.float32] = (known - low) / max(high - low, np.float32(1))
+    return scaled
+
+
+def _has_elevation(metres: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.isfinite(metres) & (metres > DEM_NODATA)
+
+
+def normalise(sensor: Sensor, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale raw pixels (band, y, x) of a sensor to the networks' range."""
+    if sensor is Sensor.DEM:
+        return scale_elevation(raw, elevation_range(raw))
+    return normalise_s1(raw) if sensor is Sensor.S1 else normalise_s2(raw)
+
+
+def check_input(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
+    """Check the array that a user gives for a sensor.
+
+    Returns:
+        (band, y, x) float32.
+
+    Raises:
+        DataError: it is not numeric, or its shape is not (band, y, x) with the sensor's bands and some
+            pixels.
+    """
+    values = np.asarray(array)
+    bands = BANDS[sensor]
+    if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
+        raise DataError(f"{sensor} has dtype {values.dtype}; real numbers are needed")
+    if values.ndim != 3 or values.shape[0] != len(bands) or 0 in values.shape:
+        raise DataError(f"{sensor} has shape {values.shape}; ({len(bands)}, y, x) is needed: {', '.join(bands)}")
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which counts as missing
+        return values.astype(np.float32)
+
+
+def check_scaled(sensor: Sensor, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an input that its user has scaled.
+
+    Raises:
+        DataError: it holds a value that is not finite, which would spread over the whole window.
+    """
+    if not np.isfinite(scaled).all():
+        raise DataError(f"{sensor} holds values that are not finite; with normalise=False every value is used")
+    return scaled
+
+
+def prepare(inputs: Mapping[Sensor, ArrayLike], *, scale: bool = True) -> dict[Sensor, NDArray[np.float32]]:
+    """Check and scale the inputs of one prediction.
+
+    Args:
+        inputs: sensor to array (band, y, x), raw.
+        scale: False where they are scaled already.
+
+    Returns:
+        Sensor to (band, y, x) float32 in the networks' range.
+
+    Raises:
+        DataError: there is none, one is malformed (see `check_input`), or their pixels do not lie on one
+            grid.
+    """
+    if not inputs:
+        raise DataError(f"no input: give at least one of {', '.join(Sensor)}")
+    arrays = {sensor: check_input(sensor, array) for sensor, array in inputs.items()}
+    check_same_grid(arrays)
+    step = normalise if scale else check_scaled
+    return {sensor: step(sensor, array) for sensor, array in arrays.items()}
+
+
+def check_same_grid(arrays: Mapping[Sensor, NDArray[np.float32]]) -> None:
+    """Check that all arrays (band, y, x) have the same pixels.
+
+    Raises:
+        DataError: one differs from the first.
+    """
+    (first, reference), *others = arrays.items()
+    for sensor, array in others:
+        if array.shape[1:] != reference.shape[1:]:
+            raise DataError(f"{sensor} {array.shape} does not fit {first} {reference.shape}: y and x must agree")
+
+
+def check_doy(doy: float | None) -> int | None:
+    """Return a day of the year, or None for no date.
+
+    Raises:
+        DataError: it is not a whole number within 1..366.
+    """
+    if doy is None:
+        return None
+    number = isinstance(doy, int | float | np.integer | np.floating) and not isinstance(doy, bool)
+    if not number or not float(doy).is_integer() or not 1 <= doy <= LAST_DAY:
+        raise DataError(f"doy {doy!r} is not a day of the year: a whole number within 1..{LAST_DAY}, or None")
+    return int(doy)

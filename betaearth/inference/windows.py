@@ -1,0 +1,134 @@
+"""Sliding windows: where they lie, how they blend, and how small arrays are padded to one.
+
+A window's weight is the outer product of a trapezoid that rises from the rim over `overlap` pixels, so
+neighbouring windows fade into each other. The trapezoid does not start at zero but at a vanishing weight: the
+outermost ring of an array, which no other window covers, keeps its prediction, and every other pixel stays as
+it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from betaearth.errors import DataError
+
+DEFAULT_TILE_SIZE = 224
+DEFAULT_OVERLAP = 112
+STEP = 32
+"""Windows are multiples of it: the encoder's coarsest map has 1/32 of the resolution."""
+RIM_WEIGHT = 1e-9
+"""Weight of a window's rim. Beside the smallest other weight, 1 / (overlap - 1), it is below float32's
+resolution."""
+
+
+def check_tiling(tile_size: int, overlap: int) -> None:
+    """Check that windows of this size and overlap can cover an array and blend evenly.
+
+    Raises:
+        DataError: `tile_size` is not a positive multiple of 32, or `overlap` is not within 0..tile_size / 2.
+    """
+    if tile_size <= 0 or tile_size % STEP:
+        right = max(-(-tile_size // STEP), 1) * STEP
+        raise DataError(f"tile_size {tile_size} is not a positive multiple of {STEP}; the next one is {right}")
+    if not 0 <= overlap <= tile_size // 2:
+        raise DataError(
+            f"overlap {overlap} is not within 0..{tile_size // 2}: windows of tile_size {tile_size} blend "
+            "evenly where neighbours share at most half"
+        )
+
+
+def window_origins(size: int, tile_size: int, overlap: int) -> tuple[int, ...]:
+    """Return every window's first pixel along an axis of at least one window; the last ends with the axis."""
+    last = size - tile_size
+    regular = range(0, size, tile_size - overlap)
+    return tuple(sorted({min(origin, last) for origin in regular}))
+
+
+def blend_weights(tile_size: int, overlap: int) -> NDArray[np.float32]:
+    """Weights of a window, (tile_size, tile_size), in (0, 1]."""
+    trapezoid = np.ones(tile_size)
+    if overlap:
+        ramp = np.maximum(np.linspace(0.0, 1.0, overlap), RIM_WEIGHT)
+        trapezoid[:overlap] = ramp
+        trapezoid[tile_size - overlap :] = ramp[::-1]
+    return np.outer(trapezoid, trapezoid).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square of the padded array."""
+
+    y: int
+    """First row."""
+    x: int
+    """First column."""
+    size: int
+    """Edge in pixels."""
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """(rows, columns)."""
+        return (slice(self.y, self.y + self.size), slice(self.x, self.x + self.size))
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """The windows over arrays of one shape."""
+
+    shape: tuple[int, int]
+    """(y, x) of the arrays, each at least 1."""
+    tile_size: int = DEFAULT_TILE_SIZE
+    overlap: int = DEFAULT_OVERLAP
+
+    def __post_init__(self) -> None:
+        """Check the sizes.
+
+        Raises:
+            DataError: see `check_tiling`; or the arrays are empty.
+        """
+        check_tiling(self.tile_size, self.overlap)
+        if min(self.shape) < 1:
+            raise DataError(f"arrays of shape (y, x) = {self.shape} hold no pixel")
+
+    @property
+    def padded_shape(self) -> tuple[int, int]:
+        """(y, x), at least one window in each direction."""
+        height, width = self.shape
+        return (max(height, self.tile_size), max(width, self.tile_size))
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """(rows, columns) of the arrays' own pixels within the padded shape."""
+        (top, _), (left, _) = self._margins()
+        return (slice(top, top + self.shape[0]), slice(left, left + self.shape[1]))
+
+    def windows(self) -> Iterator[Window]:
+        """Yield the windows over the padded shape, row by row."""
+        height, width = self.padded_shape
+        for y in window_origins(height, self.tile_size, self.overlap):
+            for x in window_origins(width, self.tile_size, self.overlap):
+                yield Window(y, x, self.tile_size)
+
+    def weights(self) -> NDArray[np.float32]:
+        """Blend weights of every window, (tile_size, tile_size)."""
+        return blend_weights(self.tile_size, self.overlap)
+
+    def pad(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pad (c, y, x) to the padded shape by reflection, as often as it takes, evenly on both sides."""
+        margins = self._margins()
+        if not any(map(any, margins)):
+            return array
+        return np.pad(array, ((0, 0), *margins), mode="reflect")
+
+    def pad_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Pad (y, x) to the padded shape with False."""
+        return np.pad(mask, self._margins())
+
+    def _margins(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        (top, left) = (max(self.tile_size - size, 0) // 2 for size in self.shape)
+        (height, width) = self.padded_shape
+        return ((top, height - self.shape[0] - top), (left, width - self.shape[1] - left))

@@ -1,0 +1,164 @@
+"""Where weights lie on this machine, and what their folder says about them, without reading them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from betaearth.errors import ConfigError
+from betaearth.nn.variants import VARIANTS, Family, named_variant
+
+FILE_NAMES = ("model.safetensors", "model.pt")
+"""Names of the weights in a folder, the preferred first."""
+SUFFIXES = (".safetensors", ".pt")
+CONFIG_NAME = "config.json"
+FORMAT = "betaearth-weights/1"
+DEMO = "demo"
+
+Sizes = tuple[int, int, int, int]
+
+
+class NetworkSizes(BaseModel):
+    """Sizes of a network; what they mean stands in `betaearth.nn.segformer.SegFormerConfig`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dims: Sizes
+    depths: Sizes
+    heads: Sizes
+    reductions: Sizes
+    mlp_ratio: int
+    pyramid: int
+    segmentation: int
+    groups: int
+    features: int
+
+
+class WeightsConfig(BaseModel):
+    """A `config.json` of ours; that of the released weights has no `format` and names an architecture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["betaearth-weights/1"]
+    variant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """One of `VARIANTS`, or a user's own."""
+    family: Family
+    trained: bool
+    any_subset: bool
+    """Whether it was made for any subset of its inputs, and so for one sensor at a time."""
+    licence: str
+    network: NetworkSizes | None = None
+    """None for the sizes of the released variants."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights."""
+
+    path: Path
+    origin: str
+    """Where it came from, the same on every machine: its file name, or
+    `betaearth/nn/demo/model.safetensors`."""
+    config: Mapping[str, object]
+    """What `config.json` beside it says; empty where there is none."""
+    declared: WeightsConfig | None
+    """The same, where it is one of ours."""
+    name: str | None
+    """The variant that its config, its folder or its file names; None where none does."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the file's bytes, as 64 hexadecimal digits."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_weights(name_or_path: str | Path) -> WeightFile:
+    """Find the weights of a variant, or those at a path.
+
+    Which variant they are is what `config.json` declares in our format; else the variant or hub id given
+    here; else the name of the folder or file, where that is a hub repository's
+    (`betaearth-segformer-film-robust`) or `betaearth-` and a variant's.
+
+    Args:
+        name_or_path: `demo`; or a `.safetensors` or `.pt` file, or a folder that holds `model.safetensors` or
+            `model.pt`. A variant's name or hub id works where a folder of that name exists.
+
+    Raises:
+        ConfigError: there is nothing of that kind.
+    """
+    if str(name_or_path) == DEMO:
+        return _weight_file(Path(str(files("betaearth.nn") / DEMO)), f"betaearth/nn/{DEMO}/{FILE_NAMES[0]}", DEMO)
+    path = Path(name_or_path)
+    if not path.exists():
+        raise ConfigError(_missing(str(name_or_path)))
+    variant = named_variant(str(name_or_path))
+    return _weight_file(path, None, variant.name if variant else None)
+
+
+def _weight_file(path: Path, origin: str | None, name: str | None) -> WeightFile:
+    file = path if path.is_file() else _file_in(path)
+    if file.suffix not in SUFFIXES:
+        raise ConfigError(f"{file} is not a file of weights: {' or '.join(SUFFIXES)} is needed")
+    config = _read_config(file.parent / CONFIG_NAME)
+    declared = _declared(config, file.parent / CONFIG_NAME)
+    named = declared.variant if declared else name or _name_of(file)
+    return WeightFile(file, origin or file.name, config, declared, named)
+
+
+def _missing(name: str) -> str:
+    variant = named_variant(name)
+    wanted = f"a folder that holds {FILE_NAMES[0]} and {CONFIG_NAME}"
+    if variant is None:
+        return f"{name!r} is neither a variant ({', '.join(VARIANTS)}) nor a file or folder on this machine"
+    return (
+        f"the weights of {variant.name} are not on this machine, and this version does not download: give a "
+        f"file, or {wanted}, from {variant.repo}"
+    )
+
+
+def _file_in(folder: Path) -> Path:
+    for name in FILE_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"the folder {folder} holds no weights: {' or '.join(FILE_NAMES)} is needed")
+
+
+def _read_config(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        return MappingProxyType({})
+    try:
+        config = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} is not a JSON object")
+    return MappingProxyType(config)
+
+
+def _declared(config: Mapping[str, object], path: Path) -> WeightsConfig | None:
+    if "format" not in config:
+        return None
+    try:
+        return WeightsConfig.model_validate(dict(config))
+    except ValidationError as error:
+        raise ConfigError(f"{path} is not a configuration of format {FORMAT}: {error}") from error
+
+
+def _name_of(file: Path) -> str | None:
+    """Read the variant from the file's or folder's full name; short ones, as `scratch`, are common folders."""
+    for name in (file.stem, file.absolute().parent.name):
+        if name.startswith("betaearth-"):
+            variant = named_variant(name) or named_variant(name.removeprefix("betaearth-"))
+            if variant and variant.name != DEMO:
+                return variant.name
+    return None

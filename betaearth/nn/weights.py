@@ -1,0 +1,217 @@
+"""Reading weights and putting them into networks, strictly: every entry must have its place and its shape.
+
+Nothing is ever unpickled but plain tensors.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from betaearth.errors import ConfigError
+from betaearth.nn.mit import MiTConfig
+from betaearth.nn.segformer import (
+    FOUR_MODALITIES,
+    RGB_MODALITY,
+    EmbeddingNetwork,
+    RGBOnly,
+    SegFormer,
+    SegFormerConfig,
+)
+from betaearth.nn.variants import ALL_INPUTS, S2_L1C, S2_L2A, Family, Variant, named_variant
+from betaearth.nn.weight_files import WeightFile, find_weights
+
+TIME_PREFIX = "time_cond."
+PREFIXES = {Family.DINOV3: "dpt_head.", Family.SEGFORMER: "fusion.", Family.RGB_ONLY: "head."}
+"""A prefix of keys that only this family has."""
+SHOWN = 3
+"""Keys that a message lists of each kind."""
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """A state dict and where it came from."""
+
+    tensors: Mapping[str, Tensor]
+    """Key to float32 tensor on the CPU."""
+    file: WeightFile
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file's bytes."""
+        return self.file.sha256
+
+    @property
+    def config(self) -> Mapping[str, object]:
+        """What `config.json` beside the file says; empty where there is none."""
+        return self.file.config
+
+    @property
+    def origin(self) -> str:
+        """Where the file came from, the same on every machine."""
+        return self.file.origin
+
+
+def load_state_dict(name_or_path: str | Path) -> LoadedWeights:
+    """Read the weights of a variant or at a path; see `find_weights` for what is found.
+
+    Raises:
+        ConfigError: nothing is there, it is not a state dict of plain tensors, or a value is not finite.
+    """
+    file = find_weights(name_or_path)
+    entries = _read_safetensors(file.path) if file.path.suffix == ".safetensors" else _read_pt(file.path)
+    return LoadedWeights({key: _checked(key, value, file.path) for key, value in entries.items()}, file)
+
+
+def _read_safetensors(path: Path) -> Mapping[str, object]:
+    try:
+        tensors: Mapping[str, Tensor] = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ConfigError(f"{path} is not a readable safetensors file: {error}") from error
+    return tensors
+
+
+def _read_pt(path: Path) -> Mapping[str, object]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise ConfigError(f"{path} is not a readable file of plain tensors: {error}") from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{path} holds a {type(content).__name__}, not a state dict of named tensors")
+    return content
+
+
+def _checked(key: str, value: object, path: Path) -> Tensor:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise ConfigError(f"{path} is not a state dict: {key!r} is not a floating-point tensor")
+    if not torch.isfinite(value).all():
+        raise ConfigError(f"{path} is damaged: {key} holds values that are not finite")
+    return value.float()
+
+
+def family_of(weights: LoadedWeights) -> Family:
+    """Tell the kind of network by what the file declares, and by the keys.
+
+    Raises:
+        ConfigError: the keys are of no known network, or not of the declared one.
+    """
+    declared = weights.file.declared.family if weights.file.declared else None
+    architecture = str(weights.config.get("architecture", ""))
+    if "dinov3" in architecture:
+        return Family.DINOV3
+    for family, prefix in PREFIXES.items():
+        if any(key.startswith(prefix) for key in weights.tensors):
+            if declared not in (None, family):
+                raise ConfigError(f"{weights.file.path} declares {declared}, but its keys are those of {family}")
+            return family
+    raise ConfigError(
+        f"{weights.file.path} holds the weights of no known network: none of its {len(weights.tensors)} keys "
+        f"starts with {', '.join(PREFIXES.values())}"
+    )
+
+
+def identify(weights: LoadedWeights) -> Variant:
+    """Tell which variant the weights are; those that nothing names become `custom`.
+
+    Raises:
+        ConfigError: they are of no known network, or not of the network that their name stands for.
+    """
+    family = family_of(weights)
+    declared = weights.file.declared
+    doy = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
+    known = named_variant(weights.file.name) if weights.file.name else None
+    if known is None:
+        return Variant(
+            name=weights.file.name or "custom",
+            repo=None,
+            family=family,
+            inputs=(S2_L1C, S2_L2A) if family is Family.RGB_ONLY else ALL_INPUTS,
+            any_subset=declared.any_subset if declared else family is Family.RGB_ONLY,
+            doy=doy,
+            parameters=sum(t.numel() for key, t in weights.tensors.items() if not key.endswith(".freqs")),
+            tensors=len(weights.tensors),
+            licence=declared.licence if declared else "unknown",
+            trained=declared.trained if declared else True,
+        )
+    if (known.family, known.doy) != (family, doy):
+        raise ConfigError(
+            f"{weights.file.path} is named {known.name} ({known.family}, {_film_words(known.doy)}), but its "
+            f"keys are those of {family}, {_film_words(doy)}"
+        )
+    return replace(known, trained=declared.trained) if declared else known
+
+
+def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
+    """Build the network that the weights belong to and load them, in evaluation mode.
+
+    Raises:
+        ConfigError: this version does not run that network, or the weights do not fit it (see `load_into`).
+    """
+    family = family_of(weights)
+    if family is Family.DINOV3:
+        raise ConfigError(f"{weights.file.path} is a DINOv3 head: DINOv3 variants are not supported by this version")
+    film = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
+    config = _network_config(weights, family, film=film)
+    # On the meta device nothing is allocated or initialised: the loaded tensors become the parameters.
+    with torch.device("meta"):
+        network = RGBOnly(config) if family is Family.RGB_ONLY else SegFormer(config)
+    load_into(network, weights.tensors)
+    return network.eval().requires_grad_(False)
+
+
+def _network_config(weights: LoadedWeights, family: Family, *, film: bool) -> SegFormerConfig:
+    modalities = RGB_MODALITY if family is Family.RGB_ONLY else FOUR_MODALITIES
+    sizes = weights.file.declared.network if weights.file.declared else None
+    if sizes is None:
+        return SegFormerConfig(modalities=modalities, film=film)
+    return SegFormerConfig(
+        modalities=modalities,
+        mit=MiTConfig(sizes.dims, sizes.depths, sizes.heads, sizes.reductions, sizes.mlp_ratio),
+        pyramid=sizes.pyramid,
+        segmentation=sizes.segmentation,
+        groups=sizes.groups,
+        features=sizes.features,
+        film=film,
+    )
+
+
+def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Make the tensors the network's parameters.
+
+    A network without FiLM takes a state dict without `time_cond.*`; nothing else may be missing, or too many.
+
+    Raises:
+        ConfigError: keys or shapes differ from the network's.
+    """
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in tensors.items()}
+    problems = {
+        "missing": [key for key in expected if key not in given],
+        "unexpected": [key for key in given if key not in expected],
+        "of another shape": [
+            f"{key} {given[key]} for {expected[key]}"
+            for key in expected
+            if key in given and given[key] != expected[key]
+        ],
+    }
+    found = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in problems.items() if keys]
+    if found:
+        raise ConfigError(f"the weights are not those of this network of {len(expected)} tensors: {'; '.join(found)}")
+    network.load_state_dict(dict(tensors), strict=True, assign=True)
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:SHOWN]) + (", ..." if len(keys) > SHOWN else "")
+
+
+def _film_words(doy: bool) -> str:
+    return "with a date" if doy else "without a date"

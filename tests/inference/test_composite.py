@@ -1,0 +1,89 @@
+"""The annual mean against plain NumPy in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from betaearth.errors import DataError
+from betaearth.inference.composite import AnnualComposite
+
+
+def unit(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    vectors = rng.standard_normal((*shape, 64))
+    scaled: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_it_is_the_mean_on_the_unit_sphere(scenes: int, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = unit(rng, scenes, 5, 4)
+    valid = rng.random((scenes, 5, 4)) < share
+    composite = AnnualComposite((5, 4))
+    for scene, mask in zip(vectors, valid, strict=True):
+        composite.add(np.where(mask[..., None], scene, np.float32(np.nan)), mask)
+    result = composite.result()
+    for y, x in np.ndindex(5, 4):
+        seen = vectors[valid[:, y, x], y, x].astype(np.float64)
+        assert result.count[y, x] == len(seen)
+        if not len(seen):
+            assert not result.vectors[y, x].any()
+            assert result.dispersion[y, x] == 0
+            continue
+        mean = seen.mean(0)
+        assert result.vectors[y, x] == pytest.approx(mean / np.linalg.norm(mean), abs=2e-6)
+        assert np.linalg.norm(result.vectors[y, x]) == pytest.approx(1, abs=1e-6)
+        assert result.dispersion[y, x] == pytest.approx(1 - np.linalg.norm(mean), abs=1e-6)
+
+
+def test_nothing_added_is_not_observed() -> None:
+    result = AnnualComposite((2, 3)).result()
+    assert result.vectors.shape == (2, 3, 64)
+    assert not result.valid.any()
+    assert not result.dispersion.any()
+
+
+def test_one_scene_stays_as_it_is() -> None:
+    vectors = unit(np.random.default_rng(0), 3, 3)
+    composite = AnnualComposite((3, 3))
+    composite.add(vectors, np.ones((3, 3), dtype=np.bool_))
+    result = composite.result()
+    assert np.abs(result.vectors - vectors).max() < 2e-7
+    assert result.dispersion.max() < 1e-6
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_opposite_observations_have_no_direction(noise: float) -> None:
+    vectors = unit(np.random.default_rng(0), 1, 1)
+    composite = AnnualComposite((1, 1))
+    composite.add(vectors, np.array([[True]]))
+    composite.add(-vectors + np.float32(noise), np.array([[True]]))
+    result = composite.result()
+    assert (result.count.item(), result.dispersion.item(), result.valid.item()) == (0, 0, False)
+    assert not result.vectors.any()
+
+
+def test_types_are_those_of_the_product() -> None:
+    result = AnnualComposite((1, 1)).result()
+    types = [array.dtype.name for array in (result.vectors, result.count, result.dispersion)]
+    assert types == ["float32", "uint16", "float32"]
+
+
+def test_wrong_shapes_are_refused_with_both() -> None:
+    composite = AnnualComposite((2, 3))
+    for vectors, valid in (((2, 3, 63), (2, 3)), ((3, 2, 64), (2, 3)), ((2, 3, 64), (3, 2))):
+        with pytest.raises(DataError, match=r"do not fit a composite \(2, 3, 64\)"):
+            composite.add(np.zeros(vectors, dtype=np.float32), np.zeros(valid, dtype=np.bool_))
+
+
+def test_a_valid_pixel_that_is_not_finite_is_refused() -> None:
+    vectors = unit(np.random.default_rng(0), 2, 2)
+    vectors[1, 1, 7] = np.inf
+    composite = AnnualComposite((2, 2))
+    with pytest.raises(DataError, match="valid pixels that are not finite"):
+        composite.add(vectors, np.ones((2, 2), dtype=np.bool_))

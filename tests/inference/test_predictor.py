@@ -1,0 +1,153 @@
+"""Blending: against windows predicted one by one, at the rim, for every small size, and with windows left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from betaearth.errors import DataError
+from betaearth.inference.elevation import Elevation
+from betaearth.inference.model import BetaEarth
+from betaearth.inference.predictor import Predictor, to_unit_length
+from betaearth.inference.windows import Tiling
+from betaearth.nn.segformer import EmbeddingNetwork
+from betaearth.nn.weights import build_network, load_state_dict
+
+
+@pytest.fixture(scope="module")
+def network() -> EmbeddingNetwork:
+    return build_network(load_state_dict("demo"))
+
+
+def scaled(height: int, width: int, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    return {
+        "s2_l2a": rng.random((9, height, width), dtype=np.float32),
+        "dem": rng.random((1, height, width), dtype=np.float32),
+    }
+
+
+def published(
+    network: EmbeddingNetwork, inputs: Mapping[str, NDArray[np.float32]], doy: int, tile: int, overlap: int
+) -> NDArray[np.float64]:
+    """The published blend, written plainly: ramps from exactly zero, whole windows, double precision."""
+    height, width = next(iter(inputs.values())).shape[1:]
+    ramp = np.concatenate([np.linspace(0, 1, overlap), np.ones(tile - 2 * overlap), np.linspace(1, 0, overlap)])
+    weight = np.outer(ramp, ramp)[..., None]
+    total, weights = np.zeros((height, width, 64)), np.zeros((height, width, 1))
+    stride = tile - overlap
+    for y in sorted({min(i, height - tile) for i in range(0, height, stride)}):
+        for x in sorted({min(i, width - tile) for i in range(0, width, stride)}):
+            window = {k: torch.from_numpy(a[None, :, y : y + tile, x : x + tile].copy()) for k, a in inputs.items()}
+            with torch.no_grad():
+                out = network(window, torch.tensor([float(doy)]))[0].permute(1, 2, 0).double().numpy()
+            total[y : y + tile, x : x + tile] += weight * out
+            weights[y : y + tile, x : x + tile] += weight
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = total / weights
+    unit: NDArray[np.float64] = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+    return unit
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "tile", "overlap"),
+    [(64, 64, 64, 32), (65, 64, 64, 32), (100, 131, 64, 32), (97, 130, 64, 10), (70, 96, 32, 16), (64, 96, 32, 0)],
+)
+def test_only_the_rim_differs_from_the_published_blend(
+    network: EmbeddingNetwork, height: int, width: int, tile: int, overlap: int
+) -> None:
+    inputs = scaled(height, width)
+    actual = Predictor(network, Tiling((height, width), tile, overlap)).predict(inputs, 45)
+    to_unit_length(actual)
+    expected = published(network, inputs, 45, tile, overlap)
+    inner = slice(1, -1) if overlap else slice(None)
+    assert np.abs(actual[inner, inner] - expected[inner, inner]).max() < 5e-6
+    if overlap:
+        assert np.isnan(expected[[0, -1]]).all()
+    assert np.abs(np.linalg.norm(actual, axis=-1) - 1).max() < 1e-6
+
+
+def test_the_outermost_ring_continues_its_neighbours(network: EmbeddingNetwork) -> None:
+    """Where one window covers a corner its output is the result, rim or not."""
+    inputs = scaled(64, 64)
+    predicted = Predictor(network, Tiling((64, 64), 64, 32)).predict(inputs, 45)
+    with torch.no_grad():
+        tensors: dict[str, Tensor] = {name: torch.from_numpy(array[None]) for name, array in inputs.items()}
+        plain = network(tensors, torch.tensor([45.0]))[0].permute(1, 2, 0).numpy()
+    assert np.abs(predicted - plain).max() < 1e-5 * np.abs(plain).max()
+
+
+@pytest.mark.parametrize("size", range(1, 231))
+def test_every_size_from_one_pixel_works(demo: BetaEarth, size: int) -> None:
+    other = 231 - size
+    rng = np.random.default_rng(size)
+    s1 = rng.uniform(0.001, 0.5, (2, size, other)).astype(np.float32)
+    embedding = demo.predict(s1=s1, tile_size=64, overlap=32)
+    assert embedding.shape == (size, other, 64)
+    assert embedding.dtype == np.float32
+    assert np.abs(np.linalg.norm(embedding, axis=-1) - 1).max() < 1e-5
+
+
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_leaving_windows_out_changes_no_usable_pixel(network: EmbeddingNetwork, data: st.DataObject) -> None:
+    shape = (data.draw(st.integers(20, 150)), data.draw(st.integers(20, 150)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    usable = np.zeros(shape, dtype=np.bool_)
+    for _ in range(data.draw(st.integers(0, 3))):
+        usable[rng.integers(shape[0]), rng.integers(shape[1])] = True
+    predictor = Predictor(network, Tiling(shape, 64, 32))
+    inputs = scaled(*shape)
+    whole, part = predictor.predict(inputs, 10), predictor.predict(inputs, 10, usable=usable)
+    assert np.array_equal(part[usable], whole[usable])
+    if not usable.any():
+        assert not part.any()
+
+
+def test_windows_without_a_usable_pixel_do_no_work(network: EmbeddingNetwork) -> None:
+    calls: list[int] = []
+    hook = network.branch("s2_l2a").register_forward_hook(lambda *_: calls.append(1))
+    usable = np.zeros((160, 160), dtype=np.bool_)
+    usable[0, 0] = True
+    Predictor(network, Tiling((160, 160), 64, 32)).predict(scaled(160, 160), None, usable=usable)
+    hook.remove()
+    assert len(calls) == 1
+
+
+def test_a_mask_of_another_shape_is_refused(network: EmbeddingNetwork) -> None:
+    with pytest.raises(DataError, match=r"usable \(5, 6\) does not fit the inputs \(6, 5\)"):
+        Predictor(network, Tiling((6, 5), 32, 0)).predict(scaled(6, 5), 1, usable=np.ones((5, 6), dtype=np.bool_))
+
+
+def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingNetwork) -> None:
+    calls: list[int] = []
+    hook = network.branch("dem").register_forward_hook(lambda *_: calls.append(1))
+    metres = np.random.default_rng(2).uniform(0, 900, (1, 100, 90)).astype(np.float32)
+    tiling = Tiling((100, 90), 64, 32)
+    windows = sum(1 for _ in tiling.windows())
+    sharing = Predictor(network, tiling, elevation=Elevation(metres, tiling))
+    low, high = metres.min(), metres.max()
+    for seed, doy in ((1, 40), (2, 200), (3, None)):
+        optical: dict[str, Any] = {"s2_l2a": scaled(100, 90, seed)["s2_l2a"]}
+        shared = sharing.predict(optical, doy)
+        assert len(calls) == windows
+        alone = Predictor(network, tiling).predict({**optical, "dem": (metres - low) / (high - low)}, doy)
+        assert np.abs(shared - alone).max() < 1e-5
+        del calls[windows:]
+    hook.remove()
+
+
+def test_unit_length_leaves_zero_alone() -> None:
+    vectors = np.zeros((1, 2, 64), dtype=np.float32)
+    vectors[0, 1, :2] = 3, 4
+    to_unit_length(vectors)
+    assert vectors[0, 1, :2].tolist() == pytest.approx([0.6, 0.8])
+    assert not vectors[0, 0].any()

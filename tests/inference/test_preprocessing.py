@@ -1,0 +1,113 @@
+"""Scaling against its formulas, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from betaearth.errors import DataError
+from betaearth.inference.preprocessing import RGB, check_doy, normalise, prepare
+from betaearth.scenes.model import BANDS, Sensor
+
+
+def column(*values: float) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32).reshape(1, 1, -1)
+
+
+def test_s2_is_divided_by_10000_and_not_clipped() -> None:
+    scaled = normalise(Sensor.S2_L2A, column(0, 1, 2500, 10000, 65535))
+    assert scaled.ravel().tolist() == pytest.approx([0, 1e-4, 0.25, 1, 6.5535])
+    assert scaled.dtype == np.float32
+    assert normalise(Sensor.S2_L1C, column(np.nan, np.inf, -np.inf)).ravel().tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("power", [1e-4, 0.003, 0.01, 0.2, 0.9, 1.0])
+def test_s1_is_scaled_in_decibels(power: float) -> None:
+    expected = min(max((10 * math.log10(power) + 25) / 25, 0), 1)
+    assert normalise(Sensor.S1, column(power)).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("power", [0, -0.5, -32768, np.nan, np.inf, -np.inf])
+def test_s1_that_is_missing_or_not_positive_becomes_zero(power: float) -> None:
+    assert normalise(Sensor.S1, column(power)).item() == 0
+
+
+def test_s1_is_clipped() -> None:
+    assert normalise(Sensor.S1, column(1e-9, 250)).ravel().tolist() == [0, 1]
+
+
+def test_dem_is_scaled_by_its_range() -> None:
+    assert normalise(Sensor.DEM, column(100, 200, 300)).ravel().tolist() == pytest.approx([0, 0.5, 1])
+    assert normalise(Sensor.DEM, column(100, 100.25)).ravel().tolist() == pytest.approx([0, 0.25])
+    assert normalise(Sensor.DEM, column(7, 7)).ravel().tolist() == [0, 0]
+
+
+def test_true_zero_metres_is_an_elevation() -> None:
+    assert normalise(Sensor.DEM, column(0, 50, 100)).ravel().tolist() == pytest.approx([0, 0.5, 1])
+    assert normalise(Sensor.DEM, column(-400, 0)).ravel().tolist() == pytest.approx([0, 1])
+
+
+@pytest.mark.parametrize("missing", [-30000, -32768, -9.9e37, np.nan, np.inf, -np.inf])
+def test_a_pixel_without_elevation_counts_as_sea_and_not_in_the_range(missing: float) -> None:
+    assert normalise(Sensor.DEM, column(500, 900, missing)).ravel().tolist() == pytest.approx([0, 1, -1.25])
+    assert normalise(Sensor.DEM, column(missing, missing)).ravel().tolist() == [0, 0]
+
+
+def test_rgb_is_red_green_blue() -> None:
+    assert [BANDS[Sensor.S2_L2A][i] for i in RGB] == ["B04", "B03", "B02"]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int64", "float16", "float32", "float64", ">u2"])
+def test_any_real_dtype_is_taken(dtype: str) -> None:
+    raw = np.full((1, 2, 3), 100, dtype=dtype)
+    assert prepare({Sensor.DEM: raw})[Sensor.DEM].dtype == np.float32
+
+
+def test_beyond_float32_counts_as_missing() -> None:
+    raw = np.array([[[1e300, 100.0, 200.0]]])
+    assert prepare({Sensor.DEM: raw})[Sensor.DEM].ravel().tolist() == pytest.approx([-1, 0, 1])
+
+
+@pytest.mark.parametrize("values", [np.ones((1, 2, 2), dtype=complex), np.full((1, 2, 2), "a"), np.ones((1, 2, 2)) > 0])
+def test_what_is_not_a_real_number_is_refused(values: Any) -> None:
+    with pytest.raises(DataError, match=r"dem has dtype .*; real numbers are needed"):
+        prepare({Sensor.DEM: values})
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4), (4, 4), (1, 9, 4, 4), (9, 0, 4), (4, 4, 9)])
+def test_a_wrong_shape_is_refused_with_both_shapes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError) as error:
+        prepare({Sensor.S2_L2A: np.zeros(shape)})
+    assert str(error.value).startswith(f"s2_l2a has shape {shape}; (9, y, x) is needed: B02, B03, B04, B08")
+
+
+def test_inputs_of_different_size_are_refused_with_both_shapes() -> None:
+    with pytest.raises(DataError, match=r"dem \(1, 4, 6\) does not fit s1 \(2, 4, 5\)"):
+        prepare({Sensor.S1: np.ones((2, 4, 5)), Sensor.DEM: np.ones((1, 4, 6))})
+
+
+def test_no_input_is_refused() -> None:
+    with pytest.raises(DataError, match="no input: give at least one of s2_l2a, s2_l1c, s1, dem"):
+        prepare({})
+
+
+def test_scaled_inputs_are_left_alone_but_must_be_finite() -> None:
+    scaled = np.array([[[-0.5, 0.25, 7.0]]], dtype=np.float32)
+    assert np.array_equal(prepare({Sensor.DEM: scaled}, scale=False)[Sensor.DEM], scaled)
+    with pytest.raises(DataError, match="dem holds values that are not finite"):
+        prepare({Sensor.DEM: np.array([[[np.nan]]])}, scale=False)
+
+
+@pytest.mark.parametrize("doy", [1, 366, np.int16(45), 45.0, np.float64(45), None])
+def test_a_day_of_the_year_is_taken(doy: Any) -> None:
+    assert check_doy(doy) == (None if doy is None else int(doy))
+
+
+@pytest.mark.parametrize("doy", [0, -1, 367, 400, 1.5, np.nan, np.inf, True, False, np.True_, "182", [182]])
+def test_an_impossible_day_is_refused(doy: Any) -> None:
+    with pytest.raises(DataError, match=r"not a day of the year: a whole number within 1\.\.366, or None"):
+        check_doy(doy)

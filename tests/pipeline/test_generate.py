@@ -1,0 +1,124 @@
+"""AOI mode: files beside a manifest are those that it describes, whatever was there before."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import rasterio
+
+from betaearth.errors import ConfigError, DataError
+from betaearth.generate import check_name, default_name, generate
+from betaearth.grid.patch import area_pixel_grid
+from betaearth.grid.pixels import PixelGrid
+from betaearth.pipeline.generate import AreaYear, check_size, generate_area
+from betaearth.pipeline.options import ProductionOptions
+from betaearth.products.options import ProductOptions
+from betaearth.synthetic.source import DEMO_LONLAT, OCEAN_LONLAT
+from tests.pipeline.conftest import Workshop
+
+OPTIONS = ProductionOptions(product=ProductOptions(dtype="float32"))
+
+
+def area(lonlat: tuple[float, float] = DEMO_LONLAT) -> PixelGrid:
+    lon, lat = lonlat
+    return area_pixel_grid((lon, lat, lon + 0.01, lat + 0.006))
+
+
+def made(workshop: Workshop, folder: Path, *years: int, options: ProductionOptions = OPTIONS) -> list[AreaYear]:
+    return generate_area(
+        "area", area(), years, source=workshop.source, model=workshop.model, options=options, folder=folder
+    )
+
+
+def test_files_are_named_by_the_year_and_described(workshop: Workshop, tmp_path: Path) -> None:
+    years = made(workshop, tmp_path, 2021, 2022)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        f"{year}{end}"
+        for year in (2021, 2022)
+        for end in (".tif", "_quality.tif", "_preview_pca.png", "_manifest.json")
+    }
+    for year in years:
+        for record in year.manifest.files.values():
+            data = (tmp_path / record.key).read_bytes()
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (record.size, record.sha256)
+    with rasterio.open(years[0].embedding_path) as file:
+        grid = area()
+        assert (file.shape, file.transform[2], file.transform[5]) == (grid.shape, grid.west, grid.north)
+
+
+def test_the_same_request_is_skipped_and_another_replaces_it(workshop: Workshop, tmp_path: Path) -> None:
+    first = made(workshop, tmp_path, 2021)
+    assert made(workshop, tmp_path, 2021)[0].skipped
+    coded = made(workshop, tmp_path, 2021, options=ProductionOptions())
+    assert not coded[0].skipped
+    with rasterio.open(tmp_path / "2021.tif") as file:
+        assert file.dtypes[0] == "int8"
+    assert coded[0].manifest.request_digest != first[0].manifest.request_digest
+
+
+@pytest.mark.parametrize("harm", ["no manifest", "truncated raster", "foreign manifest", "raster gone"])
+def test_what_is_not_whole_is_made_again(harm: str, workshop: Workshop, tmp_path: Path) -> None:
+    whole = made(workshop, tmp_path, 2021)[0].manifest.files
+    if harm == "no manifest":
+        (tmp_path / "2021_manifest.json").unlink()
+    elif harm == "truncated raster":
+        (tmp_path / "2021.tif").write_bytes((tmp_path / "2021.tif").read_bytes()[:1000])
+    elif harm == "foreign manifest":
+        (tmp_path / "2021_manifest.json").write_text('{"model": "of another tool"}')
+    else:
+        (tmp_path / "2021.tif").unlink()
+    again = made(workshop, tmp_path, 2021)[0]
+    assert not again.skipped
+    assert again.manifest.files == whole
+
+
+def test_an_ocean_area_is_an_outcome(workshop: Workshop, tmp_path: Path) -> None:
+    (empty,) = generate_area(
+        "sea",
+        area(OCEAN_LONLAT),
+        [2021],
+        source=workshop.source,
+        model=workshop.model,
+        options=OPTIONS,
+        folder=tmp_path,
+    )
+    assert empty.manifest.outcome == "empty"
+    assert empty.embedding_path is None
+    assert [path.name for path in tmp_path.iterdir()] == ["2021_manifest.json"]
+
+
+def test_the_function_behind_the_command(tmp_path: Path, workshop: Workshop) -> None:
+    lon, lat = DEMO_LONLAT
+    settings = {"source": "synthetic", "cache": tmp_path / "cache", "model": "demo", "device": "cpu"}
+    (year,) = generate(
+        bbox=(lon, lat, lon + 0.01, lat + 0.006), years=[2021], output_dir=tmp_path / "out", settings=settings
+    )
+    folder = tmp_path / "out" / default_name((lon, lat, lon + 0.01, lat + 0.006), None)
+    assert year.embedding_path == folder / "2021.tif"
+    assert year.manifest.dtype == "float32"
+    assert year.manifest.request.variant.weights_sha256 == workshop.model.weights_sha256
+
+
+def test_default_names_are_the_published_ones() -> None:
+    assert default_name((13.1, 48.7, 13.8, 49.2), None) == "bbox_13.10_48.70_13.80_49.20"
+    assert default_name(None, Path("dir/bav.geojson")) == "bav"
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b", "ü"])
+def test_a_name_that_is_no_folder_name(name: str) -> None:
+    with pytest.raises(DataError, match="name"):
+        check_name(name)
+
+
+def test_an_area_that_would_not_fit_memory() -> None:
+    with pytest.raises(DataError, match="betaearth run"):
+        check_size(PixelGrid(32633, 0, 0, 4000, 4000))
+
+
+def test_an_output_folder_that_is_a_file(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ConfigError, match="in the way"):
+        made(workshop, tmp_path / "out", 2021)

@@ -1,0 +1,92 @@
+"""The local runner: one failure does not stop the others, and a run over a finished store does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pystac
+import pytest
+
+from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.events import CatalogPublished, Event, RunPlanned, TileYearFailed, TileYearSkipped
+from betaearth.grid.pixels import PixelGrid
+from betaearth.pipeline.local import RunReport, run_region
+from betaearth.pipeline.options import ProductionOptions
+from betaearth.pipeline.plan import Planned, plan
+from betaearth.scenes.model import Granule, Sensor, Source
+from betaearth.storage.folder import FolderStore
+from tests.pipeline.conftest import Workshop
+
+
+@dataclass(frozen=True)
+class FailsIn:
+    """A source that fails in one year."""
+
+    source: Source
+    year: int
+    error: DataError | TransientError | ConfigError
+    title: str = "fails now and then"
+    synthetic: bool = True
+
+    @property
+    def identity(self) -> str:
+        return self.source.identity
+
+    def portable(self, href: str) -> str:
+        return self.source.portable(href)
+
+    def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:
+        if year == self.year:
+            raise self.error
+        return self.source.search(grid, year, sensors)
+
+
+def run(workshop: Workshop, store: FolderStore, source: Source, events: list[Event]) -> RunReport:
+    return run_region(
+        planned(workshop, store, source), source=source, model=workshop.model, store=store, emit=events.append
+    )
+
+
+def planned(workshop: Workshop, store: FolderStore, source: Source) -> list[Planned]:
+    options = ProductionOptions()
+    return plan([workshop.cell], [2021, 2022], model=workshop.model, source=source, options=options, store=store)
+
+
+@pytest.mark.parametrize("error", [DataError("never"), TransientError("not now")])
+def test_a_failure_does_not_stop_the_others(
+    error: DataError | TransientError, workshop: Workshop, store: FolderStore
+) -> None:
+    events: list[Event] = []
+    report = run(workshop, store, FailsIn(workshop.source, 2021, error), events)
+    assert report.failed == {f"{workshop.cell.id} 2021": error}
+    assert [manifest.request.year for manifest in report.made] == [2022]
+    assert [event.error for event in events if isinstance(event, TileYearFailed)] == [str(error)]
+    items = list(pystac.Catalog.from_file(store.href("catalog.json")).get_items(recursive=True))
+    assert len(items) == 1
+
+    mended = run(workshop, store, workshop.source, events)
+    assert [manifest.request.year for manifest in mended.made] == [2021]
+    assert mended.published[0].items == 2
+
+
+def test_a_wrong_set_up_stops_the_run(workshop: Workshop, store: FolderStore) -> None:
+    events: list[Event] = []
+    with pytest.raises(ConfigError, match="refused"):
+        run(workshop, store, FailsIn(workshop.source, 2021, ConfigError("refused")), events)
+    assert list(store.list()) == []
+
+
+def test_a_second_run_does_nothing(workshop: Workshop, store: FolderStore) -> None:
+    first: list[Event] = []
+    run(workshop, store, workshop.source, first)
+    held = {key: store.read(key) for key in store.list()}
+    second: list[Event] = []
+    report = run(workshop, store, workshop.source, second)
+    assert report.made == []
+    assert second == [
+        RunPlanned(tile_years=2, missing=0),
+        TileYearSkipped(workshop.cell.id, 2021),
+        TileYearSkipped(workshop.cell.id, 2022),
+        CatalogPublished(items=2, written=0),
+    ]
+    assert {key: store.read(key) for key in store.list()} == held

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import shapely
+
+from betaearth.grid.pixels import PixelGrid
+from betaearth.scenes.footprints import covered_share, ground_of, ground_of_grid, shares_ground
+from betaearth.scenes.model import Granule
+
+MakeGranule = Callable[..., Granule]
+
+
+def rectangle(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def test_bounds_stand_in_for_a_missing_footprint(make_granule: MakeGranule) -> None:
+    granule = make_granule(bounds=(5.0, 50.0, 6.0, 51.0))
+    assert ground_of(granule).equals(shapely.box(5, 50, 6, 51))
+
+
+def test_a_footprint_that_crosses_itself_is_repaired(make_granule: MakeGranule) -> None:
+    bow = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
+    assert ground_of(make_granule(footprint=bow)).area == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("others", "share"),
+    [
+        ([], 0.0),
+        ([(0.0, 0.0, 4.0, 1.0)], 1.0),
+        ([(0.0, 0.0, 1.0, 1.0)], 0.25),
+        ([(0.0, 0.0, 2.0, 1.0), (1.0, 0.0, 3.0, 1.0)], 0.75),
+        ([(9.0, 0.0, 10.0, 1.0)], 0.0),
+    ],
+)
+def test_covered_share(
+    others: list[tuple[float, float, float, float]], share: float, make_granule: MakeGranule
+) -> None:
+    own = make_granule(footprint=rectangle(0.0, 0.0, 4.0, 1.0))
+    covering = [make_granule(footprint=rectangle(*bounds)) for bounds in others]
+    assert covered_share(own, covering) == pytest.approx(share)
+
+
+def test_a_common_edge_is_no_common_ground(make_granule: MakeGranule) -> None:
+    ground = shapely.box(0, 0, 1, 1)
+    assert not shares_ground(make_granule(bounds=(1.0, 0.0, 2.0, 1.0)), ground)
+    assert shares_ground(make_granule(bounds=(0.9, 0.0, 2.0, 1.0)), ground)
+
+
+def test_the_ground_of_a_grid_repeats_every_turn(grid: PixelGrid) -> None:
+    ground = ground_of_grid(grid)
+    west, _, east, _ = ground.bounds
+    assert east - west > 720
+    assert len(shapely.get_parts(ground)) == 3
