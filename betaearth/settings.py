@@ -101,7 +101,6 @@ def names(model: type[Settings]) -> list[str]:
     found: list[str] = []
     for name, field in model.model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
-        found.append(variable)
         nested = getattr(field.annotation, "model_fields", {})
-        found.extend(f"{variable}__{inner.upper()}" for inner in nested)
+        found += [f"{variable}__{inner.upper()}" for inner in nested] or [variable]
     return found

@@ -62,7 +62,8 @@ def show(result: DemoResult, out: Path) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table(title="Synthetic Earth, untrained network: the numbers mean nothing, the files are real")
+    console.print("Synthetic Earth, untrained network: the numbers mean nothing, the files are real.", soft_wrap=True)
+    table = Table()
     for column in ("cell", "year", "outcome", "scenes", "observations", "valid", "size"):
         table.add_column(column, justify="right" if column not in ("cell", "outcome") else "left")
     for row in result.rows:

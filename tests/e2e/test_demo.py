@@ -22,6 +22,15 @@ from tests.e2e.conftest import Betaearth
 
 Demo = tuple[Path, str]
 
+pytestmark = [
+    # odc-geo and rioxarray call affine and shapely in ways that those want to give up.
+    pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The 'shapely.ops.transform:DeprecationWarning"),
+    # pystac-client expects an API, and says so of a static catalog.
+    pytest.mark.filterwarnings("ignore::pystac_client.warnings.NoConformsTo"),
+    pytest.mark.filterwarnings("ignore::pystac_client.warnings.FallbackToPystac"),
+]
+
 
 def items_of(out: Path) -> list[pystac.Item]:
     return list(pystac.Catalog.from_file(str(out / "catalog.json")).get_items(recursive=True))
