@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from betaearth.cli.main import calm_openmp
+
 pytest_plugins = ["tests.s3_server"]
+
+calm_openmp()  # before torch is loaded
 
 
 @pytest.fixture(scope="session")

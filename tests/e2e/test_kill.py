@@ -130,3 +130,21 @@ def test_killed_anywhere(
     assert rasters(store) == expected
     items = list(pystac.Catalog.from_file(str(store / "catalog.json")).get_items(recursive=True))
     assert len(items) == 2
+
+
+def test_sigterm_ends_in_order(tmp_path: Path, region: tuple[str, ...], environment: dict[str, str]) -> None:
+    store = tmp_path / "store"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        command(store, region), env={**environment, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE
+    )
+    with process:
+        wait_for_work(process)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 143
+    assert b"Traceback" not in said
+    assert not list(scratch.iterdir())
