@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from betaearth.errors import DataError
 
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
 ALGORITHM_VERSION = "1"
 """Counts changes of the computation that change results: part of the request digest."""
 
@@ -146,7 +146,7 @@ class Statistics(Record):
 class Manifest(Record):
     """A tile-year's manifest; see the module."""
 
-    schema_version: str = SCHEMA_VERSION
+    schema_version: Literal["1.0.0"] = SCHEMA_VERSION
     outcome: Literal["product", "empty"]
     reason: str | None
     """Why it is empty; None for a product."""

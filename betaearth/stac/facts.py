@@ -1,7 +1,7 @@
 """What a collection's Items have told: facts that only ever grow, and so can be joined in any order.
 
-Two publishers that know different Items lose nothing when they join what they know, and no publish has to
-read all Items again.
+Two publishers that know different Items lose nothing when they join what they know: a Collection says what its
+Items told, and needs none of them to be told more.
 """
 
 from __future__ import annotations

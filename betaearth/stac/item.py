@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -166,18 +167,19 @@ def _provenance(manifest: Manifest) -> dict[str, Any]:
 
 
 def _recipe(manifest: Manifest) -> str:
-    """Spell the command that makes the product again: every option as its setting, whatever the defaults become."""
+    """Spell the command that makes the product again, for a shell: every option as its setting."""
     request = manifest.request
     settings = [
-        f"BETAEARTH_{group.upper()}__{name.upper()}={value}"
+        f"BETAEARTH_{group.upper()}__{name.upper()}={shlex.quote(str(value))}"
         for group, options in sorted(request.options.items())
         if isinstance(options, dict)
         for name, value in sorted(options.items())
     ]
-    spacing = f"{(request.grid.spacing_m or 0) / 1000:g}"
+    # All digits of it, since another spacing is another grid; but 10 for 10.0.
+    spacing = repr((request.grid.spacing_m or 0) / 1000).removesuffix(".0")
     words = ["betaearth", "tile", request.cell, str(request.year), "--spacing-km", spacing]
     words += ["--model", request.variant.name, "--source", _source_word(request.source), "--store", "FOLDER"]
-    return " ".join([*settings, *words])
+    return " ".join([*settings, shlex.join(words)])
 
 
 def _source_word(identity: str) -> str:

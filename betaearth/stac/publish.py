@@ -1,8 +1,8 @@
 """The publisher: brings the catalog to what the manifests in the store say.
 
 It is a function of what is stored. Items are written first, then the catalogs above them from the bottom
-up, so that no link ever leads nowhere; a publisher that dies in between leaves work that the next one
-does. Any number may run at once.
+up, so that whoever walks down the catalog never meets a link that leads nowhere; a publisher that dies in between
+leaves work that the next one does. Any number may run at once.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def publish(
     """Bring the catalog to what the manifests say; publishing twice writes nothing the second time.
 
     A manifest that cannot be published is reported, and the Item that its tile-year has stays as it is. So
-    does the Item of a tile-year whose newest manifest is empty.
+    does the Item of a tile-year whose newest manifest is empty. Every manifest of the collection is read;
+    written is only what changes.
 
     Args:
         store: where products and catalog live.

@@ -128,7 +128,7 @@ class FolderStore:
         Of any number of concurrent creators exactly one is told True.
 
         Raises:
-            DataError: it is no key, or it runs through another object.
+            DataError: it is no key, it runs through another object, or others run through it.
             ConfigError: the folder may not be written, or is full.
         """
         target = self._path(key)
@@ -139,7 +139,7 @@ class FolderStore:
                 os.link(temporary, target)
             except FileExistsError:
                 if target.is_dir():
-                    raise DataError(f"{target} is a folder of objects; it cannot be one") from None
+                    raise _is_folder(target) from None
                 return False
             self._keep_name(target)
         return True
@@ -166,7 +166,7 @@ class FolderStore:
         """Store a copy of a file whose key is derived from its content: putting it twice changes nothing.
 
         Raises:
-            DataError: it is no key, or it runs through another object.
+            DataError: it is no key, it runs through another object, or others run through it.
             ConfigError: the folder may not be written, or is full.
         """
         target = self._path(key)
@@ -174,7 +174,10 @@ class FolderStore:
             shutil.copyfile(path, temporary)
             _sync(temporary)
             self._make_parents(target)
-            temporary.replace(target)
+            try:
+                temporary.replace(target)
+            except IsADirectoryError:
+                raise _is_folder(target) from None
             self._keep_name(target)
 
     def _path(self, key: str) -> Path:
@@ -240,6 +243,10 @@ def folder_errors(where: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ConfigError(f"{where} cannot be written ({error.strerror}); free some space") from error
         raise
+
+
+def _is_folder(target: Path) -> DataError:
+    return DataError(f"{target} is a folder of objects; it cannot be one")
 
 
 def _check_key(key: str) -> None:

@@ -269,6 +269,40 @@ def test_whoever_is_overtaken_returns_the_winner(store: FolderStore, render: Cal
     assert store.read(winner.files["quality.tif"].key) == first.files["quality.tif"].path.read_bytes()
 
 
+@pytest.mark.parametrize("put", range(len(FILES) + 1))
+def test_whoever_is_killed_before_the_manifest_leaves_no_product(
+    store: FolderStore, render: Callable[[int], RenderedProduct], put: int
+) -> None:
+    """The end comes after none, one, two or all of the files."""
+    rendered = render(1)
+    manifest = manifest_of(rendered)
+
+    class Dying(FolderStore):
+        def put_file(self, key: str, path: Path) -> None:
+            self.end_at_limit()
+            super().put_file(key, path)
+
+        def create(self, key: str, data: bytes) -> bool:
+            self.end_at_limit()
+            return super().create(key, data)
+
+        def end_at_limit(self) -> None:
+            if len(list(self.list())) == put:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commit_product(Dying(store.root), manifest, rendered, key_of(manifest))
+    assert sorted(store.list()) == sorted(manifest.files[name].key for name in FILES[:put])
+    assert commit_product(store, manifest, rendered, key_of(manifest)) == manifest
+    assert len(list(store.list())) == len(FILES) + 1
+
+
+def test_a_manifest_of_another_schema_is_refused() -> None:
+    data = manifest_of(None).to_bytes().replace(b'"schema_version": "1.0.0"', b'"schema_version": "2.0.0"')
+    with pytest.raises(DataError, match=r"schema 1\.0\.0"):
+        Manifest.from_bytes(data, where="store")
+
+
 def test_files_without_a_manifest_do_not_stop_the_next_attempt(
     store: FolderStore, render: Callable[[int], RenderedProduct]
 ) -> None:

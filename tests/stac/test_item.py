@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -267,6 +268,13 @@ def test_a_product_without_its_parts_is_refused(
         item_from_manifest(
             manifest.model_copy(update=change), manifest_key=manifest_key_of(manifest), manifest_bytes=b""
         )
+
+
+@pytest.mark.parametrize("spacing_km", [0.5, 2.0, 10.0, 3.3333333333333335, 1.2345678])
+def test_the_recipe_has_the_very_spacing(document: Document, spacing_km: float) -> None:
+    recipe = document("40U_50R", spacing_m=spacing_km * 1000.0)["properties"]["betaearth:provenance"]["reproduce"]
+    words = shlex.split(recipe)
+    assert float(words[words.index("--spacing-km") + 1]) * 1000.0 == spacing_km * 1000.0
 
 
 def test_a_finer_grid_has_its_own_code(document: Document) -> None:

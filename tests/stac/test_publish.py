@@ -113,6 +113,57 @@ def test_a_dead_publishers_work_is_done_by_the_next(store: FolderStore, add: Add
         assert snapshot(store) == whole
 
 
+class KilledError(Exception):
+    """Stands for the end of a publisher."""
+
+
+def dead_links(store: FolderStore) -> list[str]:
+    """Links downwards that lead nowhere, from whichever document."""
+    return [
+        f"{key}: {link['href']}"
+        for key, document in documents(store).items()
+        for link in document["links"]
+        if link["rel"] in {"child", "item"} and not (Path(store.href(key)).parent / link["href"]).is_file()
+    ]
+
+
+def test_a_publisher_that_dies_after_any_write_leaves_no_dead_link(
+    store: FolderStore, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each publisher dies before its second write, until one has nothing left to write."""
+    add("433U_1046R", 2023)
+    add("433U_1046R", 2024)
+    add("188D_1917R", 2024)
+    originals = {name: getattr(FolderStore, name) for name in ("create", "update")}
+    written: list[str] = []
+
+    def dying(name: str) -> Callable[..., bool]:
+        def write(self: FolderStore, key: str, *details: Any) -> bool:
+            if written:
+                raise KilledError(key)
+            written.append(key)
+            done: bool = originals[name](self, key, *details)
+            return done
+
+        return write
+
+    for name in originals:
+        monkeypatch.setattr(FolderStore, name, dying(name))
+    deaths = 0
+    while True:
+        written.clear()
+        try:
+            report = publish(store)
+        except KilledError:
+            deaths += 1
+        else:
+            break
+        assert not dead_links(store)
+    assert deaths >= 12
+    assert report == PublishReport(items=3, written=len(written), unchecked=report.unchecked)
+    assert len(linked_items(store)) == 3
+
+
 def test_a_lost_link_is_set_again(store: FolderStore, add: Add) -> None:
     add("433U_1046R")
     add("434U_1046R")

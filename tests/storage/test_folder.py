@@ -186,6 +186,8 @@ def test_an_object_cannot_lie_below_another(store: FolderStore, tmp_path: Path) 
             store.put_file(key, tmp_path / "file")
     with pytest.raises(DataError, match="folder of objects"):
         store.create("a", b"")
+    with pytest.raises(DataError, match="folder of objects"):
+        store.put_file("a", tmp_path / "file")
     assert list(store.list()) == ["a/b"]
 
 
@@ -240,3 +242,56 @@ def test_a_killed_writer_leaves_no_partial_object(store: FolderStore) -> None:
         assert set(acknowledged) <= set(keys)
         for key in keys:
             assert store.read(key) == key.encode().ljust(16, b".") * 187_500
+
+
+def test_an_object_that_is_put_again_is_whole_at_any_time(store: FolderStore, tmp_path: Path) -> None:
+    """A pod that was thought lost puts the files of a product that another one has committed, and is killed."""
+    data = bytes(range(256)) * 40_000
+    (tmp_path / "file").write_bytes(data)
+    store.put_file("put/again", tmp_path / "file")
+    process = start("put", store, str(tmp_path / "file"))
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "put\n"
+    for _ in range(50):
+        assert store.read("put/again") == data
+    process.kill()
+    process.communicate()
+    assert store.read("put/again") == data
+
+
+@pytest.mark.parametrize("write", ["create", "update", "put_file"])
+def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """What a power cut would show, seen in what the kernel is asked to sync, and when."""
+    key, target = "a/b/key", store.root / "a/b/key"
+    (tmp_path / "file").write_bytes(b"new")
+    etag = ""
+    if write == "update":
+        store.create(key, b"old")
+        stored = store.find(key)
+        assert stored is not None
+        etag = stored.etag
+    synced: list[tuple[Path, bool]] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        there = target.is_file() and target.read_bytes() == b"new"
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), there))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    if write == "create":
+        assert store.create(key, b"new")
+    elif write == "update":
+        assert store.update(key, b"new", etag)
+    else:
+        store.put_file(key, tmp_path / "file")
+    (first, there), *names = synced
+    assert first.parent == store.root / TEMPORARY
+    assert not there
+    assert names == [(target.parent, True), (target.parent.parent, True), (store.root, True)]

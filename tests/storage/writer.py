@@ -1,4 +1,4 @@
-"""A process of its own that writes to a folder store: `writer.py create|update|flood ROOT`.
+"""A process of its own that writes to a folder store: `writer.py create|update|flood|put ROOT NAME`.
 
 It says `ready`, waits for a line, and then answers on its standard output.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import open_store
@@ -42,12 +43,19 @@ def flood(store: FolderStore, name: str) -> None:
         say(key)
 
 
+def put(store: FolderStore, name: str) -> None:
+    """Put a file of that name over the same object again and again until killed."""
+    for _ in range(1_000_000):
+        store.put_file("put/again", Path(name))
+        say("put")
+
+
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-TASKS: dict[str, Callable[[FolderStore, str], None]] = {"create": create, "update": update, "flood": flood}
+TASKS: dict[str, Callable[[FolderStore, str], None]] = {"create": create, "update": update, "flood": flood, "put": put}
 
 if __name__ == "__main__":
     task, root, name = sys.argv[1:]
