@@ -14,7 +14,7 @@ from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearSt
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import choose, compute_annual
-from betaearth.pipeline.job import Job, area_year
+from betaearth.pipeline.job import Job, area_year, warn_unfinished
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.provenance import describe
 from betaearth.products.manifest import Manifest
@@ -78,6 +78,7 @@ def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, e
         emit(TileYearSkipped(job.name, job.year))
         return area_year_of(held, folder, skipped=True)
     emit(TileYearStarted(job.name, job.year))
+    warn_unfinished(job.year, emit)
     started = time.monotonic()
     annual = compute_annual(job, choose(job, source, model), model, emit)
     with tempfile.TemporaryDirectory(prefix=".betaearth-", dir=folder) as scratch:

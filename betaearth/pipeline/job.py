@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from betaearth.errors import DataError
+from betaearth.events import Emit, Notice
 from betaearth.grid.majortom import Cell
 from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
 from betaearth.grid.pixels import PixelGrid
@@ -66,6 +67,12 @@ def check_year(year: int, *, today: date | None = None) -> int:
             f"year {year}: there is no Sentinel-2 imagery of it; years from {FIRST_YEAR} to {this_year} can be made"
         )
     return year
+
+
+def warn_unfinished(year: int, emit: Emit, *, today: date | None = None) -> None:
+    """Say so where a year is not over: its product holds what was seen so far, and resuming does not renew it."""
+    if year == (today or datetime.now(UTC).date()).year:
+        emit(Notice(f"{year} is not over: the product holds what was seen until now, and later runs keep it as it is"))
 
 
 def tile_year(cell: Cell, year: int, *, model: BetaEarth, source: Source, options: ProductionOptions) -> TileYear:

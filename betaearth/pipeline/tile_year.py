@@ -9,7 +9,7 @@ from pathlib import Path
 from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import Annual, choose, compute_annual
-from betaearth.pipeline.job import TileYear
+from betaearth.pipeline.job import TileYear, warn_unfinished
 from betaearth.pipeline.provenance import describe
 from betaearth.products.keys import manifest_key, product_prefix
 from betaearth.products.manifest import Manifest
@@ -34,6 +34,7 @@ def run_tile_year(
         emit(TileYearSkipped(job.name, job.year))
         return manifest
     emit(TileYearStarted(job.name, job.year))
+    warn_unfinished(job.year, emit)
     started = time.monotonic()
     choice = choose(job, source, model)
     annual = compute_annual(job, choice, model, emit)

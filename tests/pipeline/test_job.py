@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from betaearth.errors import DataError
+from betaearth.events import Event, Notice
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.inference.model import BetaEarth
-from betaearth.pipeline.job import check_year, tile_year
+from betaearth.pipeline.job import check_year, tile_year, warn_unfinished
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
 from betaearth.synthetic.source import DEMO_LONLAT
@@ -70,3 +71,11 @@ def test_years_that_can_be_made(year: int) -> None:
 def test_years_that_cannot(year: int) -> None:
     with pytest.raises(DataError, match="2015 to 2026"):
         check_year(year, today=date(2026, 11, 22))
+
+
+def test_a_year_that_is_not_over_is_said() -> None:
+    events: list[Event] = []
+    warn_unfinished(2025, events.append, today=date(2026, 11, 22))
+    assert events == []
+    warn_unfinished(2026, events.append, today=date(2026, 11, 22))
+    assert [type(event) for event in events] == [Notice]
