@@ -54,8 +54,9 @@ def wrap_longitude(lon: float) -> float:
     """Return the same meridian in -180 <= lon < 180; a longitude that lies there is returned unchanged."""
     if -180 <= lon < 180:
         return lon
-    wrapped = math.fmod(lon + 180, 360)
-    return (wrapped + 360 if wrapped < 0 else wrapped) - 180
+    wrapped = (lon + 180) % 360 - 180
+    # A hair below -180, the remainder rounds up to a full turn.
+    return wrapped if wrapped < 180 else -180.0
 
 
 def enclosing_bounds(boxes: Iterable[Bounds]) -> Bounds:

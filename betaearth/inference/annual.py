@@ -12,15 +12,19 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from betaearth.errors import ConfigError, DataError
 from betaearth.inference.composite import AnnualComposite
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, check_tiling
-from betaearth.nn.variants import VARIANTS, Family, Variant
+from betaearth.nn.variants import CUSTOM, DEFAULT_VARIANT, VARIANTS, Family, Variant
+from betaearth.nn.weight_files import CONFIG_NAME, FORMAT
+from betaearth.scenes.masks import DEM_NODATA
 from betaearth.scenes.model import SceneArrays, Sensor
 
 if TYPE_CHECKING:
     from betaearth.inference.model import BetaEarth
     from betaearth.products.embedding import Embedding
 
-DEM_MISSING = np.float32(-32768)
-"""Metres that stand for a missing elevation."""
+_HOW_TO_SAY = (
+    f"name their folder or file {str(DEFAULT_VARIANT.repo).rpartition('/')[2]} if that is what they are, or put a "
+    f"{CONFIG_NAME} of format {FORMAT} with `any_subset` beside them"
+)
 
 
 class InferenceOptions(BaseModel):
@@ -46,13 +50,17 @@ def composite_sensors(variant: Variant) -> frozenset[Sensor]:
     """Return the sensors that an annual composite of a variant is made of, the DEM where it takes one.
 
     Raises:
-        ConfigError: the variant needs all its inputs at once, and a scene is one sensor's.
+        ConfigError: the variant needs all its inputs at once, and a scene is one sensor's; or nothing says
+            which variant it is.
     """
+    alone = "an annual composite embeds one sensor's scene at a time"
     if variant.family is Family.DINOV3 or not variant.any_subset:
+        if variant.name == CUSTOM and variant.family is Family.SEGFORMER:
+            raise ConfigError(f"{alone}, and nothing says whether these weights can: {_HOW_TO_SAY}")
         able = [name for name, other in VARIANTS.items() if other.any_subset]
         raise ConfigError(
-            f"an annual composite embeds one sensor's scene at a time, and {variant.name} needs "
-            f"{', '.join(variant.inputs)} at once; those that work are {', '.join(able)}"
+            f"{alone}, and {variant.name} needs {', '.join(variant.inputs)} at once; those that work are "
+            f"{', '.join(able)}"
         )
     return frozenset({Sensor.S2_L2A, Sensor.S1, Sensor.DEM} & set(variant.inputs))
 
@@ -106,4 +114,4 @@ def _fitting(scene: SceneArrays, shape: tuple[int, int]) -> SceneArrays:
 
 
 def _metres(dem: SceneArrays) -> NDArray[np.float32]:
-    return np.where(dem.valid, dem.data, DEM_MISSING).astype(np.float32)
+    return np.where(dem.valid, dem.data, DEM_NODATA).astype(np.float32)

@@ -155,6 +155,8 @@ def _device(device: str | torch.device | None) -> torch.device:
         target = torch.device(device)
     except RuntimeError as error:
         raise ConfigError(f"{device!r} is not a device; such as cpu or cuda is needed") from error
-    if target.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {device!r} is not there: PyTorch sees no GPU on this machine")
+    present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (target.index or 0) >= present.get(target.type, 0):
+        seen = ", ".join(f"{count} x {kind}" for kind, count in present.items() if count)
+        raise ConfigError(f"device {str(device)!r} is not there: PyTorch sees {seen} on this machine")
     return target

@@ -73,7 +73,12 @@ class Predictor:
 
         Returns:
             (y, x, 64), the weighted mean of the windows' outputs, not normalised.
+
+        Raises:
+            DataError: `usable` does not fit, or there is elevation in the inputs beside the shared one.
         """
+        if self._elevation is not None and "dem" in inputs:
+            raise DataError("dem is given twice: as what all scenes share, and as a scene of its own")
         padded = {name: self._tiling.pad(array) for name, array in inputs.items()}
         date = None if doy is None else torch.tensor([float(doy)], device=self._device)
         blend = _Blend(self._tiling.padded_shape, self._weights)

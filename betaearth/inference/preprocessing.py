@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from betaearth.errors import DataError
+from betaearth.scenes.masks import dem_valid, s1_valid
 from betaearth.scenes.model import BANDS, S2_BANDS, Sensor
 
-DEM_NODATA = -30000.0
-"""Metres; this and everything below it is not an elevation."""
 S1_FLOOR = np.float32(1e-10)
 """Linear power that stands for a missing or non-positive measurement: -100 dB, which is scaled to 0."""
 DECIBELS = np.float32(25)
@@ -34,14 +33,14 @@ def normalise_s2(digital_numbers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def normalise_s1(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale Sentinel-1 linear power, clip((dB + 25) / 25, 0, 1); missing or not positive becomes 0."""
-    known = np.where(np.isfinite(power) & (power > 0), power, S1_FLOOR)
+    known = np.where(s1_valid(power), power, S1_FLOOR)
     scaled: NDArray[np.float32] = np.clip((np.float32(10) * np.log10(known) + DECIBELS) / DECIBELS, 0, 1)
     return scaled
 
 
 def elevation_range(metres: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
     """Return the lowest and the highest elevation of an array; (0, 0) where it holds none."""
-    known = metres[_has_elevation(metres)]
+    known = metres[dem_valid(metres)]
     return (known.min(), known.max()) if known.size else (np.float32(0), np.float32(0))
 
 
@@ -51,13 +50,9 @@ def scale_elevation(metres: NDArray[np.float32], around: tuple[np.float32, np.fl
     A pixel without elevation counts as 0 m, as it did in training: it is sea, nearly always.
     """
     low, high = around
-    known = np.where(_has_elevation(metres), metres, np.float32(0))
+    known = np.where(dem_valid(metres), metres, np.float32(0))
     scaled: NDArray[np.float32] = (known - low) / max(high - low, np.float32(1))
     return scaled
-
-
-def _has_elevation(metres: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.isfinite(metres) & (metres > DEM_NODATA)
 
 
 def normalise(sensor: Sensor, raw: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,6 +21,9 @@ DINOV3_LICENCE = "DINOv3 License"
 ALPHAEARTH_LULC: Mapping[str, float] = MappingProxyType({README_025: 0.856, README_023: 0.889})
 """Land-cover accuracy of AlphaEarth itself in each table: the ceiling."""
 
+CUSTOM = "custom"
+"""Name of weights that neither a configuration nor a folder or file names."""
+
 S2_L1C, S2_L2A, S1, DEM = "s2_l1c", "s2_l2a", "s1", "dem"
 ALL_INPUTS = (S2_L1C, S2_L2A, S1, DEM)
 

@@ -6,6 +6,7 @@ Nothing is ever unpickled but plain tensors.
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +26,25 @@ from betaearth.nn.segformer import (
     SegFormer,
     SegFormerConfig,
 )
-from betaearth.nn.variants import ALL_INPUTS, S2_L1C, S2_L2A, Family, Variant, named_variant
+from betaearth.nn.variants import ALL_INPUTS, CUSTOM, S2_L1C, S2_L2A, Family, Variant, named_variant
 from betaearth.nn.weight_files import WeightFile, find_weights
 
 TIME_PREFIX = "time_cond."
 PREFIXES = {Family.DINOV3: "dpt_head.", Family.SEGFORMER: "fusion.", Family.RGB_ONLY: "head."}
 """A prefix of keys that only this family has."""
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    struct.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What torch.load raises at a damaged file: a pickle is a program, and a damaged one may fail at any of its steps."""
 SHOWN = 3
 """Keys that a message lists of each kind."""
 
@@ -81,7 +95,7 @@ def _read_safetensors(path: Path) -> Mapping[str, object]:
 def _read_pt(path: Path) -> Mapping[str, object]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"{path} is not a readable file of plain tensors: {error}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -120,7 +134,7 @@ def family_of(weights: LoadedWeights) -> Family:
 
 
 def identify(weights: LoadedWeights) -> Variant:
-    """Tell which variant the weights are; those that nothing names become `custom`.
+    """Tell which variant the weights are; those that nothing names become `CUSTOM`.
 
     Raises:
         ConfigError: they are of no known network, or not of the network that their name stands for.
@@ -131,7 +145,7 @@ def identify(weights: LoadedWeights) -> Variant:
     known = named_variant(weights.file.name) if weights.file.name else None
     if known is None:
         return Variant(
-            name=weights.file.name or "custom",
+            name=weights.file.name or CUSTOM,
             repo=None,
             family=family,
             inputs=(S2_L1C, S2_L2A) if family is Family.RGB_ONLY else ALL_INPUTS,

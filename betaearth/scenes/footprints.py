@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def check_footprint(geometry: Mapping[str, Any], where: str) -> None:
         IndexError,
     ) as error:
         raise DataError(f"{where}: the geometry is not GeoJSON: {error}") from error
-    if not parsed.area > 0:
+    if not 0 < parsed.area < math.inf:
         raise DataError(f"{where}: the geometry is a {parsed.geom_type} that covers no ground; it must be a polygon")
 
 

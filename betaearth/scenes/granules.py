@@ -16,6 +16,7 @@ from betaearth.grid.pixels import Bounds, PixelGrid
 from betaearth.scenes.footprints import check_footprint, ground_of_grid, shares_ground
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.profile import SourceProfile
+from betaearth.storage.open import local_path
 
 _EPSG = re.compile(r"EPSG:(\d+)")
 
@@ -53,6 +54,7 @@ def to_granule(item: pystac.Item, profile: SourceProfile, *, base: str | None = 
 
     Raises:
         DataError: the Item says something impossible; the message names it.
+        ConfigError: an asset is a file of another machine, `file://host/path`.
     """
     sensor = profile.sensor_of(item.collection_id)
     if sensor is None or item.collection_id is None:
@@ -147,22 +149,32 @@ def _bounds(item: pystac.Item, where: str) -> Bounds:
         box = pystac.utils.geometry_to_bbox(item.geometry)
     if box is None:
         raise DataError(f"{where} has neither geometry nor bbox")
-    if len(box) == 6:
+    if isinstance(box, list) and len(box) == 6:
         box = [box[0], box[1], box[3], box[4]]
-    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in box)
-    if not numbers or len(box) != 4 or box[1] > box[3]:
+    if not _four_numbers(box) or box[1] > box[3]:
         raise DataError(f"{where}: bbox {box} is not west, south, east, north in degrees")
     west, south, east, north = (float(value) for value in box)
     return (west, south, east, north)
 
 
+def _four_numbers(box: object) -> bool:
+    return (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in box)
+    )
+
+
 def _assets(item: pystac.Item, keys: Mapping[str, str], base: str | None) -> dict[str, str]:
     origin = item.get_self_href() or base
-    return {
-        band: make_absolute_href(item.assets[key].href, origin, start_is_dir=False) if origin else item.assets[key].href
-        for band, key in keys.items()
-        if key in item.assets
-    }
+    hrefs = {band: item.assets[key].href for band, key in keys.items() if key in item.assets}
+    return {band: _absolute(href, origin) for band, href in hrefs.items()}
+
+
+def _absolute(href: str, origin: str | None) -> str:
+    """A local file is a plain path however the Item spells it: manifests and messages know only those for local."""
+    absolute = make_absolute_href(href, origin, start_is_dir=False) if origin else href
+    return str(local_path(absolute)) if absolute.startswith("file://") else absolute
 
 
 def _epsg(properties: _Properties) -> int | None:

@@ -104,12 +104,13 @@ class StacApiSource:
 
     def _items(self, sensor: Sensor, grid: PixelGrid, year: int) -> Iterator[object]:
         collection = self.profile.collections[sensor]
+        area = footprint_geometry(grid)
         with api_errors(self.url):
             if not self._has(collection, sensor):
                 return
             search = self._client.search(
                 collections=[collection],
-                intersects=footprint_geometry(grid),
+                intersects=area,
                 datetime=None if sensor is Sensor.DEM else f"{year}-01-01T00:00:00Z/{year}-12-31T23:59:59Z",
                 limit=PAGE_SIZE,
             )

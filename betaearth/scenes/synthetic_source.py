@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from betaearth.errors import ConfigError
 from betaearth.grid.patch import lonlat_bounds
 from betaearth.grid.pixels import PixelGrid
 from betaearth.grid.utm import neighbour_epsg
 from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import Granule, Sensor
+from betaearth.storage.folder import folder_errors
 from betaearth.synthetic.source import VERSION, Site, write_source
 
 
@@ -46,11 +48,16 @@ class SyntheticSource:
 
         Raises:
             ConfigError: the cache cannot be written.
+            DataError: something else lies at its place in the cache.
         """
         west, south, east, north = lonlat_bounds(grid)
         middle = (west + east + (360.0 if west > east else 0.0)) / 2
         site = Site((west, south, east, north), grid.epsg, neighbour_epsg(grid.epsg, middle))
-        items = write_source(self.cache / self._folder(grid, year), site, year, seed=self.seed)
+        try:
+            with folder_errors(self.cache):
+                items = write_source(self.cache / self._folder(grid, year), site, year, seed=self.seed)
+        except NotADirectoryError as error:
+            raise ConfigError(f"{self.cache} is not a folder; name one for the cache") from error
         return ItemCollectionSource(str(items)).search(grid, year, sensors)
 
     def _folder(self, grid: PixelGrid, year: int) -> str:

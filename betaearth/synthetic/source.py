@@ -6,10 +6,12 @@ rules and flaws of the real archives.
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -33,6 +35,8 @@ DEMO_LONLAT = (-114.06, 48.6)
 """A place (longitude, latitude) with varied land cover, near the edge of a UTM zone."""
 OCEAN_LONLAT = (-30.0, 45.0)
 """A place in deep ocean, where there is no granule."""
+ABANDONED_S = 24 * 3600.0
+"""Age of a draft in seconds from which on its writer is taken for dead; a write takes seconds to minutes."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def write_source(folder: Path, site: Site, year: int, *, seed: int = 0) -> Path:
     """Write the granules of a site and a year, the truth as `land_cover.tif`, and `items.json`.
 
     A folder that holds `items.json` is complete and left as it is; a write that is stopped leaves no
-    folder, and a killed one only a hidden sibling `.{name}.*.tmp`.
+    folder, and a killed one only a hidden sibling `.{name}.*.tmp`, which a call on another day removes.
 
     Args:
         folder: to write; its parent is made if need be.
@@ -80,6 +84,7 @@ def write_source(folder: Path, site: Site, year: int, *, seed: int = 0) -> Path:
     Raises:
         DataError: the folder exists and holds something else.
     """
+    _clear_abandoned(folder)
     path = folder / "items.json"
     if path.is_file():
         return path
@@ -106,6 +111,14 @@ def _whole(folder: Path) -> Iterator[Path]:
         _take_name(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove the drafts of a folder that killed writers left."""
+    for draft in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _take_name(draft: Path, folder: Path) -> None:

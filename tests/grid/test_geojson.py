@@ -103,6 +103,12 @@ def test_what_is_no_region_is_refused_with_the_name_of_the_file(document: Any, s
     assert str(caught.value).startswith(str(file))
 
 
+@pytest.mark.parametrize("west", [-180, -170, 0, 170, 175])
+def test_an_area_beside_the_antimeridian_is_an_area(west: float) -> None:
+    east = west + 5
+    assert read_area(ring([west, 0], [east, 0], [east, 5], [west, 5], [west, 0])).area == pytest.approx(25)
+
+
 def test_a_polygon_around_the_earth_is_no_mistake() -> None:
     world = ring([-180, -60], [180, -60], [180, 70], [-180, 70], [-180, -60])
     assert read_area(world).area == pytest.approx(360 * 130)

@@ -192,6 +192,14 @@ def test_a_footprint_over_the_antimeridian_is_cut_there() -> None:
     assert min(lon for lon, _ in second) == -180
 
 
+@pytest.mark.parametrize("start", range(4))
+def test_a_ring_is_cut_wherever_it_begins(start: int) -> None:
+    corners = [(179.0, 0.0), (-178.0, 0.0), (-178.0, 1.0), (179.0, 1.0)]
+    turned = corners[start:] + corners[:start]
+    shape = shapely.geometry.shape(ring_geometry([*turned, turned[0]]))
+    assert shape.equals(shapely.union_all([shapely.box(179, 0, 180, 1), shapely.box(-180, 0, -178, 1)]))
+
+
 def test_rings_that_only_touch_the_antimeridian_stay_one_polygon() -> None:
     ring = [(179.0, 0.0), (180.0, 0.0), (180.0, 1.0), (179.0, 1.0), (179.0, 0.0)]
     assert ring_geometry(ring)["type"] == "Polygon"

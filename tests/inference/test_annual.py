@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,8 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.inference.annual import InferenceOptions, annual_embedding, composite_sensors
 from betaearth.inference.model import BetaEarth
 from betaearth.nn.variants import VARIANTS
+from betaearth.nn.weight_files import find_weights
+from betaearth.nn.weights import identify, load_state_dict
 from betaearth.scenes.model import Scene, SceneArrays, Sensor
 
 SHAPE = (90, 75)
@@ -106,6 +112,9 @@ def test_arrays_of_another_grid_are_refused_with_both_shapes(demo: BetaEarth) ->
     other = scene(Sensor.S1, 2, shape=(8, 9))
     with pytest.raises(DataError, match=r"scene s1-2: data \(2, 8, 9\) and valid \(8, 9\) .* grid \(90, 75\)"):
         annual_embedding(demo, [other], None, SHAPE, OPTIONS)
+    mixed = replace(SCENES[1], valid=other.valid)
+    with pytest.raises(DataError, match=r"data \(2, 90, 75\) and valid \(8, 9\)"):
+        annual_embedding(demo, [mixed], None, SHAPE, OPTIONS)
     with pytest.raises(DataError, match=r"scene dem-1: data \(1, 8, 9\)"):
         annual_embedding(demo, [], scene(Sensor.DEM, 1, shape=(8, 9)), SHAPE, OPTIONS)
 
@@ -123,6 +132,31 @@ def test_rgb_uses_sentinel_2_only() -> None:
 def test_variants_that_need_everything_at_once_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} needs .* at once; those that work are robust, rgb-only, demo"):
         composite_sensors(VARIANTS[name])
+
+
+def test_weights_that_nothing_names_say_how_to_name_them() -> None:
+    nameless = replace(VARIANTS["robust"], name="custom", repo=None, any_subset=False)
+    with pytest.raises(ConfigError) as error:
+        composite_sensors(nameless)
+    for words in ("folder or file betaearth-segformer-film-robust", "config.json", "betaearth-weights/1", "any_subset"):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize("way", ["folder", "file", "config"])
+def test_each_of_these_ways_works(way: str, tmp_path: Path) -> None:
+    """Released weights that were downloaded into a folder of some name."""
+    folder = tmp_path / ("betaearth-segformer-film-robust" if way == "folder" else "downloads")
+    shutil.copytree(find_weights("demo").path.parent, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({"architecture": "segformer_b2"}))
+    path = folder / "model.safetensors"
+    if way == "file":
+        path = path.rename(folder / "betaearth-segformer-film-robust.safetensors")
+    if way == "config":
+        with pytest.raises(ConfigError, match="nothing says"):
+            composite_sensors(identify(load_state_dict(path)))
+        (folder / "config.json").write_text(json.dumps({**config, "variant": "vineyards"}))
+    assert Sensor.S1 in composite_sensors(identify(load_state_dict(path)))
 
 
 def renamed(model: BetaEarth, name: str) -> BetaEarth:

@@ -68,6 +68,19 @@ def test_opposite_observations_have_no_direction(noise: float) -> None:
     assert not result.vectors.any()
 
 
+def test_what_nearly_cancels_out_still_has_a_direction() -> None:
+    vectors = np.zeros((2, 1, 1, 64), dtype=np.float32)
+    vectors[0, 0, 0, :2] = 1e-4, 1
+    vectors[1, 0, 0, :2] = 1e-4, -1
+    composite = AnnualComposite((1, 1))
+    for scene in vectors:
+        composite.add(scene, np.array([[True]]))
+    result = composite.result()
+    assert result.vectors[0, 0, :2].tolist() == pytest.approx([1, 0])
+    assert result.count.item() == 2
+    assert result.dispersion.item() == pytest.approx(1 - 1e-4)
+
+
 def test_types_are_those_of_the_product() -> None:
     result = AnnualComposite((1, 1)).result()
     types = [array.dtype.name for array in (result.vectors, result.count, result.dispersion)]

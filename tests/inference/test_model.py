@@ -104,9 +104,9 @@ def test_dinov3_is_not_supported(arguments: tuple[str, ...]) -> None:
 def test_a_device_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="'gpu' is not a device"):
         BetaEarth.from_pretrained("demo", device="gpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="PyTorch sees no GPU"):
-            BetaEarth.from_pretrained("demo", device="cuda:0")
+    for device in (f"cuda:{torch.cuda.device_count()}", "xpu", "meta"):
+        with pytest.raises(ConfigError, match=f"device '{device}' is not there: PyTorch sees 1 x cpu"):
+            BetaEarth.from_pretrained("demo", device=device)
 
 
 def test_every_input_and_the_date_change_the_result(demo: BetaEarth, raw: dict[str, Any]) -> None:

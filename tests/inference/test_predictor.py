@@ -145,6 +145,13 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
     hook.remove()
 
 
+def test_elevation_that_is_shared_may_not_come_again(network: EmbeddingNetwork) -> None:
+    tiling = Tiling((32, 32), 32, 0)
+    metres = np.zeros((1, 32, 32), dtype=np.float32)
+    with pytest.raises(DataError, match="dem is given twice"):
+        Predictor(network, tiling, elevation=Elevation(metres, tiling)).predict({"dem": metres}, None)
+
+
 def test_unit_length_leaves_zero_alone() -> None:
     vectors = np.zeros((1, 2, 64), dtype=np.float32)
     vectors[0, 1, :2] = 3, 4

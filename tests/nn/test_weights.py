@@ -137,7 +137,9 @@ class TestReading:
                 load_state_dict(tmp_path / name)
         assert not (tmp_path / "owned").exists()
 
-    @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut off", b"\x80\x02cos\nsystem\n."])
+    @pytest.mark.parametrize(
+        "content", [b"", b"garbage", b"PK\x03\x04 cut off", b"\x80\x02cos\nsystem\n.", b"\x80\x02."]
+    )
     @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
     def test_garbage_is_refused(self, tmp_path: Path, name: str, content: bytes) -> None:
         (tmp_path / name).write_bytes(content)

@@ -23,6 +23,11 @@ def test_bounds_stand_in_for_a_missing_footprint(make_granule: MakeGranule) -> N
     assert ground_of(granule).equals(shapely.box(5, 50, 6, 51))
 
 
+def test_bounds_across_180_degrees_are_two_boxes(make_granule: MakeGranule) -> None:
+    ground = ground_of(make_granule(bounds=(179.0, 0.0, -178.0, 1.0)))
+    assert ground.equals(shapely.union_all([shapely.box(179, 0, 180, 1), shapely.box(-180, 0, -178, 1)]))
+
+
 def test_a_footprint_that_crosses_itself_is_repaired(make_granule: MakeGranule) -> None:
     bow = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
     assert ground_of(make_granule(footprint=bow)).area == pytest.approx(0.5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -110,6 +111,12 @@ def test_the_newest_issue_of_a_tile_stays(
     (scene,) = grouping.scenes
     assert [granule.id for granule in scene.granules] == ["new", "other"]
     assert grouping.rejected == {"old": SUPERSEDED}
+    # Whichever comes first by id.
+    swapped = (
+        to_scenes([replace(old, id="a"), replace(new, id="b")]),
+        to_scenes([replace(old, id="b"), replace(new, id="a")]),
+    )
+    assert [grouping.rejected for grouping in swapped] == [{"a": SUPERSEDED}, {"b": SUPERSEDED}]
 
 
 def test_two_parts_of_a_tile_both_stay(make_granule: MakeGranule) -> None:

@@ -17,10 +17,37 @@ from numpy.typing import NDArray
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
-from betaearth.scenes.raster import DEM_PIXELS, S1_PIXELS, S2_PIXELS, SCL_PIXELS, Layer, read_layer, read_window
+from betaearth.scenes.raster import (
+    DEM_PIXELS,
+    S1_PIXELS,
+    S2_PIXELS,
+    SCL_PIXELS,
+    Layer,
+    lattice_offset,
+    read_layer,
+    read_window,
+)
 
 WriteCog = Callable[..., str]
 Noise = Callable[..., NDArray[Any]]
+
+
+@pytest.mark.parametrize(
+    ("size", "left", "top", "offset"),
+    [
+        (10.0, 500.0, 1000.0, (0, 0)),
+        (10.0, 530.0, 980.0, (2, 3)),
+        (10.0, 490.0, 1010.0, (-1, -1)),
+        (10.0, 500.005, 1000.0, (0, 0)),
+        (10.0, 500.5, 1000.0, None),
+        (10.0, 500.0, 1000.5, None),
+        (10.001, 500.0, 1000.0, None),
+        (20.0, 500.0, 1000.0, None),
+    ],
+)
+def test_lattices_agree_or_do_not(size: float, left: float, top: float, offset: tuple[int, int] | None) -> None:
+    here = Affine(10.0, 0.0, 500.0, 0.0, -10.0, 1000.0)
+    assert lattice_offset(Affine(size, 0.0, left, 0.0, -size, top), here) == offset
 
 
 def bilinear(

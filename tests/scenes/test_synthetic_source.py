@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from betaearth.errors import ConfigError
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import pixel_grid
 from betaearth.grid.pixels import PixelGrid
@@ -66,6 +68,18 @@ def test_seeds_and_years_do_not_share_a_folder(cache: Path) -> None:
 
 def test_deep_ocean_has_no_granule(cache: Path) -> None:
     assert SyntheticSource(cache).search(small_grid(OCEAN_LONLAT), 2021, ALL) == []
+
+
+def test_a_cache_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(ConfigError, match="cache is not a folder"):
+        SyntheticSource(tmp_path / "cache").search(small_grid(OCEAN_LONLAT), 2021, ALL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder in which not even root can write")
+def test_a_cache_that_cannot_be_written() -> None:
+    with pytest.raises(ConfigError, match="/sys"):
+        SyntheticSource(Path("/sys")).search(small_grid(OCEAN_LONLAT), 2021, ALL)
 
 
 def test_its_scenes_can_be_read_with_all_their_flaws(cache: Path) -> None:

@@ -437,6 +437,23 @@ def test_a_killed_write_leaves_no_folder_and_the_next_one_completes(tmp_path: Pa
     assert json.loads(path.read_text())["features"]
 
 
+def test_what_a_killed_write_left_is_removed_on_another_day(tmp_path: Path) -> None:
+    names = (f".site.{'0' * 32}.tmp", f".site.{'1' * 32}.tmp", f".other.{'0' * 32}.tmp")
+    old, fresh, other = (tmp_path / name for name in names)
+    for draft in (old, fresh, other):
+        (draft / "sentinel-2-l2a").mkdir(parents=True)
+    for draft in (old, other):
+        os.utime(draft, (time.time() - 25 * 3600,) * 2)
+    site = square(*OCEAN_LONLAT, 300.0)
+    for _ in ("a folder that is written", "one that is complete"):
+        write_source(tmp_path / "site", site, 2021)
+        assert {path.name for path in tmp_path.iterdir()} == {"site", fresh.name, other.name}
+        old.mkdir()
+        os.utime(old, (time.time() - 25 * 3600,) * 2)
+    write_source(tmp_path / "site", site, 2021)
+    assert not old.exists()
+
+
 def test_two_writers_at_once_leave_one_whole_source(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from betaearth.synthetic.source import *;"
