@@ -1,7 +1,10 @@
 """The Python API behind `betaearth-generate`.
 
-from betaearth.generate import generate
-generate(bbox=(13.1, 48.7, 13.4, 48.9), years=[2024], output_dir="outputs/bav", source="https://...")
+Example::
+
+    from betaearth.generate import generate
+
+    generate(bbox=(13.2, 48.8, 13.3, 48.9), years=[2024], settings={"source": "items.json", "model": "demo"})
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from betaearth.errors import DataError
 from betaearth.events import Emit, ignore
 from betaearth.grid.patch import area_pixel_grid
 from betaearth.pipeline.generate import AreaYear, generate_area
+from betaearth.products.options import ProductOptions
 from betaearth.settings import Settings, load_settings
 from betaearth.wiring import grid_of, open_workshop, region_of
 
@@ -47,9 +51,14 @@ def generate(
         ConfigError: weights, source or folder are not what they should be.
         TransientError: the source did not answer.
     """
-    configured = load_settings({"product": {"dtype": "float32"}, **(settings or {})})
     return generate_with(
-        configured, years=years, bbox=bbox, geojson=geojson, output_dir=output_dir, name=name, emit=emit
+        load_settings(settings or {}),
+        years=years,
+        bbox=bbox,
+        geojson=geojson,
+        output_dir=output_dir,
+        name=name,
+        emit=emit,
     )
 
 
@@ -64,7 +73,8 @@ def generate_with(
     emit: Emit,
 ) -> list[AreaYear]:
     """Make annual embeddings of an area of interest with settings that are loaded; see `generate`."""
-    region = region_of(bbox=bbox, geojson=geojson, cells=None, grid=grid_of(settings))
+    settings = with_plain_vectors(settings)
+    region = region_of(bbox=bbox, geojson=geojson, grid=grid_of(settings))
     grid = area_pixel_grid(region.bounds)
     folder_name = check_name(name or default_name(bbox, geojson))
     workshop = open_workshop(settings, emit)
@@ -80,11 +90,18 @@ def generate_with(
     )
 
 
+def with_plain_vectors(settings: Settings) -> Settings:
+    """Write float32 unless a dtype is set: AOI mode's users expect the published tool's vectors."""
+    if "dtype" in settings.product.model_fields_set:
+        return settings
+    return settings.model_copy(update={"product": ProductOptions(dtype="float32")})
+
+
 def default_name(bbox: Sequence[float] | None, geojson: Path | None) -> str:
     """Name the area as the published tool does."""
     if bbox is not None:
         return "bbox_" + "_".join(f"{value:.2f}" for value in bbox)
-    return geojson.stem if geojson else "area"
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", geojson.stem).lstrip(".") if geojson else "area"
 
 
 def check_name(name: str) -> str:

@@ -6,7 +6,7 @@ This module says which settings there are; `betaearth.wiring` turns them into ob
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         nested_model_default_partial_update=True,
+        env_ignore_empty=True,
     )
 
     store: str | None = None
@@ -63,17 +64,16 @@ class Settings(BaseSettings):
         return ProductionOptions(selection=self.selection, inference=self.inference, product=self.product)
 
 
-def load_settings(options: Mapping[str, object], environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(options: Mapping[str, object]) -> Settings:
     """Read the environment, then lay the command line's options over it.
 
     Args:
         options: setting name to value; nested settings as nested mappings; only what the user gave.
-        environ: checked for names that are no settings; the process's environment when None.
 
     Raises:
         ConfigError: a value is wrong, or a `BETAEARTH_*` variable is no setting.
     """
-    reject_unknown(os.environ if environ is None else environ)
+    reject_unknown(os.environ)
     try:
         return Settings(**options)  # type: ignore[arg-type]  # validated by pydantic, field by field
     except ValidationError as error:
@@ -84,22 +84,23 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str] | No
         raise ConfigError(f"settings are wrong: {problems}") from error
 
 
-def reject_unknown(environ: Mapping[str, str]) -> None:
+def reject_unknown(environ: Iterable[str]) -> None:
     """Refuse `BETAEARTH_*` variables that no setting reads: a misspelt one would otherwise do nothing.
 
     Raises:
         ConfigError: names each of them, and the settings that there are.
     """
-    known = set(names(Settings))
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known | NOT_OURS)
+    known = set(variable_names())
+    ours = [name for name in environ if name.upper().startswith(PREFIX)]
+    unknown = sorted(name for name in ours if name.upper() not in known | NOT_OURS)
     if unknown:
         raise ConfigError(f"no such setting: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
 
-def names(model: type[Settings]) -> list[str]:
+def variable_names() -> list[str]:
     """List the environment variables that the settings are read from."""
     found: list[str] = []
-    for name, field in model.model_fields.items():
+    for name, field in Settings.model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
         nested = getattr(field.annotation, "model_fields", {})
         found += [f"{variable}__{inner.upper()}" for inner in nested] or [variable]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.events import Emit, Notice
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.grid.region import Region
-from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
 from betaearth.scenes.sources import open_source
 from betaearth.settings import Settings
 from betaearth.storage.folder import FolderStore
-from betaearth.storage.open import open_store
+from betaearth.storage.open import existing_store, open_store
+
+if TYPE_CHECKING:
+    from betaearth.inference.model import BetaEarth
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     Raises:
         ConfigError: weights, source or grid are not what they should be.
     """
+    from betaearth.inference.model import BetaEarth  # loads torch, which publishing and serving can do without
+
     workshop = Workshop(
         model=BetaEarth.from_pretrained(settings.model, device=settings.device),
         source=open_source(settings.source, cache=settings.cache),
@@ -61,31 +66,54 @@ def grid_of(settings: Settings) -> MajorTomGrid:
 
 
 def store_of(settings: Settings) -> FolderStore:
-    """Open the store.
+    """Open the store to write products into it; it is made where it is not there.
 
     Raises:
         ConfigError: none is given, or it is not one.
     """
+    return open_store(store_uri(settings))
+
+
+def published_store_of(settings: Settings, *, absent_is_empty: bool = False) -> FolderStore:
+    """Open a store that somebody has written; nothing is made.
+
+    Args:
+        settings: name it.
+        absent_is_empty: whether a folder that is not there yet will do.
+
+    Raises:
+        ConfigError: none is given, or it is not one.
+    """
+    return existing_store(store_uri(settings), absent_is_empty=absent_is_empty)
+
+
+def store_uri(settings: Settings) -> str:
+    """Return the store that the settings name.
+
+    Raises:
+        ConfigError: they name none.
+    """
     if not settings.store:
         raise ConfigError("no store: give --store FOLDER or set BETAEARTH_STORE")
-    return open_store(settings.store)
+    return settings.store
 
 
 def region_of(
-    *, bbox: Sequence[float] | None, geojson: Path | None, cells: Iterable[str] | None, grid: MajorTomGrid
+    *,
+    grid: MajorTomGrid,
+    bbox: Sequence[float] | None = None,
+    geojson: Path | None = None,
+    cells: Iterable[str] | None = None,
 ) -> Region:
     """Make the region that a user asks for, which is given in exactly one way.
 
     Raises:
-        ConfigError: no way or several ways are given.
-        DataError: the region is impossible.
+        DataError: the region is impossible, or is given in no way or in several.
     """
     cells = list(cells or ())
     given = sum((bbox is not None, geojson is not None, bool(cells)))
     if given != 1:
-        raise ConfigError(
-            f"{given or 'no'} regions given: give exactly one of --bbox W S E N, --geojson FILE, --cell ID"
-        )
+        raise DataError(f"{given or 'no'} regions given: exactly one of bbox, GeoJSON and cells is needed")
     if bbox is not None:
         west, south, east, north = bbox
         return Region.from_bbox((west, south, east, north))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from betaearth.errors import ConfigError
-from betaearth.settings import Settings, load_settings, names
+from betaearth.settings import load_settings, reject_unknown, variable_names
 
 
 def test_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,9 @@ def test_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.spacing_km == 2.5
 
 
-@pytest.mark.parametrize("name", ["BETAEARTH_SOURCES", "BETAEARTH_SELECTION__MAXCLOUD", "BETAEARTH_X"])
+@pytest.mark.parametrize(
+    "name", ["BETAEARTH_SOURCES", "BETAEARTH_SELECTION__MAXCLOUD", "BETAEARTH_X", "betaearth_stoer"]
+)
 def test_an_unknown_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
     with pytest.raises(ConfigError, match=name):
@@ -24,11 +26,11 @@ def test_an_unknown_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_sample_data_folder_is_no_setting() -> None:
-    load_settings({}, environ={"BETAEARTH_SAMPLE_DATA": "x", "PATH": "y"})
+    reject_unknown(["BETAEARTH_SAMPLE_DATA", "PATH"])
 
 
 def test_every_setting_has_a_variable() -> None:
-    variables = names(Settings)
+    variables = variable_names()
     assert len(variables) == len(set(variables))
     assert {"BETAEARTH_STORE", "BETAEARTH_SELECTION__MAX_CLOUD", "BETAEARTH_INFERENCE__OVERLAP"} <= set(variables)
 
@@ -38,3 +40,10 @@ def test_settings_are_frozen_and_closed() -> None:
         load_settings({"nonsense": 1})
     with pytest.raises(ValueError, match="frozen"):
         load_settings({}).model = "robust"  # type: ignore[misc]
+
+
+def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_DEVICE", "")
+    monkeypatch.setenv("BETAEARTH_SCHEMAS", "")
+    settings = load_settings({})
+    assert (settings.device, settings.schemas) == (None, None)

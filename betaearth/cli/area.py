@@ -1,4 +1,4 @@
-"""`betaearth generate`, which is `betaearth-generate` too: AOI mode with the published tool's flags."""
+"""`betaearth generate`, which is `betaearth-generate` too: AOI mode in the published tool's spelling."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ def generate(
     max_cloud: MaxCloudOption = None,
     max_per_quarter: MaxPerQuarterOption = None,
     overlap: OverlapOption = None,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, or int8 (AlphaEarth's codes).")] = "float32",
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every scene.")] = False,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="float32, or int8 (AlphaEarth's codes).  [default: float32]")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say each scene that is done.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make annual embeddings of an area of interest: {year}.tif, preview and manifest, one of each a year."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,13 @@ def demo(
         source="synthetic",
         model="demo",
         device="cpu",
+        dtype="int8",
         spacing_km=DEMO_SPACING_KM,
         cache=out / ".cache",
         schemas=schemas,
     )
     store = wiring.store_of(settings)
-    with progress(verbose=False) as emit:
+    with progress() as emit:
         workshop = wiring.open_workshop(settings, emit)
         result = run_demo(
             grid=workshop.grid,
@@ -77,7 +79,8 @@ def show(result: DemoResult, out: Path) -> None:
             f"{row.size / 1e6:.1f} MB",
         )
     console.print(table)
-    console.print(f"Catalog: {out / 'catalog.json'}   browse it: betaearth serve --store {out}", soft_wrap=True)
+    hint = f"betaearth serve --store {shlex.quote(str(out))}"
+    console.print(f"Catalog: {out / 'catalog.json'}   browse it: {hint}", soft_wrap=True, highlight=False, markup=False)
     console.print("Load it:", soft_wrap=True)
     for line in result.load_lines(out):
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)

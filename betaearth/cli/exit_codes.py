@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from betaearth.errors import ConfigError, DataError, TransientError
 
-OK = 0
-USAGE = 2
 UNPLANNED = 70
 TERMINATED = 143
 INTERRUPTED = 130
 
 EXIT_CODES: dict[type[Exception], int] = {DataError: 65, TransientError: 75, ConfigError: 78}
-RETRIED = frozenset({75, 137, TERMINATED})
-"""What a workflow retries; every other code but 0 fails it."""
 
 EXTRA_OF = {
     "boto3": "generate",

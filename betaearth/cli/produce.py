@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -28,9 +30,58 @@ from betaearth.cli.options import (
 from betaearth.cli.progress import progress
 
 if TYPE_CHECKING:
+    from betaearth.events import Emit
     from betaearth.pipeline.local import RunReport
     from betaearth.pipeline.plan import Planned
+    from betaearth.settings import Settings
     from betaearth.stac.publish import PublishReport
+    from betaearth.storage.folder import FolderStore
+    from betaearth.wiring import Workshop
+
+
+class RegionWords(TypedDict):
+    """A region in the one way in which it was given; the others are None."""
+
+    bbox: tuple[float, float, float, float] | None
+    geojson: Path | None
+    cells: list[str] | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A region's tile-years, and what it takes to make them."""
+
+    workshop: Workshop
+    store: FolderStore
+    planned: list[Planned]
+    schemas: Path | None
+
+
+def task_of(region: RegionWords, years: list[int], settings: Settings, store: FolderStore, emit: Emit) -> Task:
+    """Open model and source, and compare what is asked for with what the store holds."""
+    from betaearth import wiring
+    from betaearth.pipeline.plan import plan as plan_region
+
+    workshop = wiring.open_workshop(settings, emit)
+    cells = wiring.cells_of(wiring.region_of(grid=workshop.grid, **region), workshop.grid)
+    planned = plan_region(
+        cells, years, model=workshop.model, source=workshop.source, options=workshop.options, store=store
+    )
+    return Task(workshop, store, planned, settings.schemas)
+
+
+def region_words(
+    bbox: tuple[float, float, float, float] | None, geojson: Path | None, cells: list[str] | None
+) -> RegionWords:
+    """Return the one way in which a region is given.
+
+    Raises:
+        typer.BadParameter: none is, or several are.
+    """
+    given = {"bbox": bbox, "geojson": geojson, "cells": cells or None}
+    if sum(value is not None for value in given.values()) != 1:
+        raise typer.BadParameter("give exactly one of --bbox W S E N, --geojson FILE, --cells ID ...")
+    return {"bbox": bbox, "geojson": geojson, "cells": cells}
 
 
 def plan(
@@ -51,8 +102,8 @@ def plan(
 ) -> None:
     """Show which tile-years of a region would run, and why."""
     from betaearth import wiring
-    from betaearth.pipeline.plan import plan as plan_region
 
+    region = region_words(bbox, geojson, cells)
     settings = settings_from(
         store=store,
         source=source,
@@ -64,17 +115,9 @@ def plan(
         overlap=overlap,
         dtype=dtype,
     )
+    held = wiring.published_store_of(settings, absent_is_empty=True)
     with progress() as emit:
-        workshop = wiring.open_workshop(settings, emit)
-        region = wiring.region_of(bbox=bbox, geojson=geojson, cells=cells, grid=workshop.grid)
-        planned = plan_region(
-            wiring.cells_of(region, workshop.grid),
-            years,
-            model=workshop.model,
-            source=workshop.source,
-            options=workshop.options,
-            store=wiring.store_of(settings),
-        )
+        planned = task_of(region, years, settings, held, emit).planned
     typer.echo(json.dumps([planned_row(entry) for entry in planned], indent=2) if as_json else plan_text(planned))
 
 
@@ -162,8 +205,8 @@ def run(
     """Make every missing tile-year of a region in this process, then publish the catalog."""
     from betaearth import wiring
     from betaearth.pipeline.local import run_region
-    from betaearth.pipeline.plan import plan as plan_region
 
+    region = region_words(bbox, geojson, cells)
     settings = settings_from(
         store=store,
         source=source,
@@ -178,22 +221,13 @@ def run(
     )
     folder = wiring.store_of(settings)
     with progress() as emit:
-        workshop = wiring.open_workshop(settings, emit)
-        region = wiring.region_of(bbox=bbox, geojson=geojson, cells=cells, grid=workshop.grid)
-        planned = plan_region(
-            wiring.cells_of(region, workshop.grid),
-            years,
-            model=workshop.model,
-            source=workshop.source,
-            options=workshop.options,
-            store=folder,
-        )
+        task = task_of(region, years, settings, folder, emit)
         report = run_region(
-            planned,
-            source=workshop.source,
-            model=workshop.model,
-            store=folder,
-            schemas=settings.schemas,
+            task.planned,
+            source=task.workshop.source,
+            model=task.workshop.model,
+            store=task.store,
+            schemas=task.schemas,
             emit=emit,
         )
     typer.echo(json.dumps(run_row(report), indent=2) if as_json else run_text(report))
@@ -220,11 +254,13 @@ def run_row(report: RunReport) -> dict[str, Any]:
 
 def run_text(report: RunReport) -> str:
     """Render a run for people."""
+    catalog = "; ".join(publish_text(published) for published in report.published)
     if not report.made and not report.failed:
-        return f"nothing to do: all {len(report.skipped)} tile-years are there already"
+        return f"nothing to make: all {len(report.skipped)} tile-years are there already; {catalog}"
     products = sum(made.outcome == "product" for made in report.made)
     empty = len(report.made) - products
-    return f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
+    counted = f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
+    return f"{counted}; {catalog}"
 
 
 def raise_worst(report: RunReport) -> None:
@@ -253,17 +289,28 @@ def publish(store: StoreOption = None, schemas: SchemasOption = None, as_json: J
 
     settings = settings_from(store=store, schemas=schemas)
     with progress() as emit:
-        report = publish_store(wiring.store_of(settings), schemas=settings.schemas, emit=emit)
+        report = publish_store(wiring.published_store_of(settings), schemas=settings.schemas, emit=emit)
     row = publish_row(report)
-    typer.echo(
-        json.dumps(row, indent=2) if as_json else f"{report.items} items in the catalog, {report.written} files written"
-    )
+    typer.echo(json.dumps(row, indent=2) if as_json else publish_text(report))
     refuse_skipped(report)
 
 
 def publish_row(report: PublishReport) -> dict[str, Any]:
     """Describe a publish as plain values."""
-    return {"items": report.items, "written": report.written, "skipped": dict(report.skipped)}
+    return {
+        "items": report.items,
+        "written": report.written,
+        "skipped": dict(report.skipped),
+        "unchecked": list(report.unchecked),
+    }
+
+
+def publish_text(report: PublishReport) -> str:
+    """Render a publish for people; what could not be validated is said, not passed over."""
+    text = f"{report.items} items in the catalog, {report.written} files written"
+    if report.unchecked:
+        text += f" (not validated against {len(report.unchecked)} extensions, whose schemas --schemas would bring)"
+    return text
 
 
 def refuse_skipped(report: PublishReport) -> None:

@@ -39,14 +39,14 @@ from betaearth.events import (
 
 
 @contextmanager
-def progress(*, verbose: bool = True) -> Iterator[Emit]:
+def progress(*, verbose: bool = False) -> Iterator[Emit]:
     """Give a sink for events that suits where stderr goes.
 
     Args:
-        verbose: False keeps quiet about single scenes.
+        verbose: say each scene that is done; on a terminal its bar moves anyway.
     """
     if sys.stderr.isatty():
-        with TerminalSink() as sink:
+        with TerminalSink(verbose=verbose) as sink:
             yield sink
     else:
         log = json_log()
@@ -63,10 +63,8 @@ def json_log() -> structlog.typing.FilteringBoundLogger:
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
     )
@@ -90,7 +88,8 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
 class TerminalSink:
     """Bars for people: tile-years of the run, scenes of the tile-year at work."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verbose: bool) -> None:
+        self.verbose = verbose
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -123,6 +122,8 @@ class TerminalSink:
                 self.update_scenes(f"{event.cell} {event.year}", total=event.scenes, completed=0)
             case SceneEncoded():
                 self.update_scenes(f"{event.cell} {event.year}", total=event.total, completed=event.index)
+                if self.verbose:
+                    self.line(f"{event.cell} {event.year}: {event.scene}")
             case GranuleDropped():
                 self.line(f"[yellow]{escape(event.granule)} left out: {escape(event.reason)}[/]")
             case TileYearFinished():

@@ -17,7 +17,7 @@ def serve(store: StoreOption = None, host: HostOption = "127.0.0.1", port: PortO
     """Serve the catalog over HTTP with CORS and byte ranges, until interrupted."""
     from betaearth import wiring
 
-    folder = wiring.store_of(settings_from(store=store))
+    folder = wiring.published_store_of(settings_from(store=store))
     serve_folder(Path(folder.root), host=host, port=port)
 
 

@@ -58,7 +58,7 @@ class DemoResult:
             return []
         return [
             "import odc.stac, pystac",
-            f'item = pystac.Item.from_file("{out / first.item}")',
+            f"item = pystac.Item.from_file({json.dumps(str(out / first.item))})",
             'codes = odc.stac.load([item], bands=["A00", "A01", "A02"])  # int8; value = sign(q) * (q / 127.5)**2',
         ]
 

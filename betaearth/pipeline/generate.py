@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
+import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from betaearth.errors import ConfigError, DataError
+from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
@@ -20,9 +22,14 @@ from betaearth.pipeline.provenance import describe
 from betaearth.products.manifest import Manifest
 from betaearth.products.product import RenderedProduct, render_product
 from betaearth.scenes.model import Source
+from betaearth.storage.folder import sync
 
 LARGEST_PIXELS = 8_000_000
 """About 28 x 28 km: the running sums of a larger area would not fit a common machine's memory."""
+
+LOCK = ".lock"
+SCRATCH = ".betaearth-"
+"""Start of the names of folders for unfinished files."""
 
 FILE_NAMES = {
     "embeddings.tif": "{year}.tif",
@@ -64,11 +71,13 @@ def generate_area(
     Raises:
         DataError: the area is too large for this mode, or no imagery of a year can exist.
         ConfigError: the folder cannot be written.
+        TransientError: another run is writing into it.
     """
     check_size(grid)
     jobs = [area_year(name, grid, year, model=model, source=source, options=options) for year in dict.fromkeys(years)]
     make_folder(folder)
-    return [generate_year(job, source=source, model=model, folder=folder, emit=emit) for job in jobs]
+    with alone_in(folder):
+        return [generate_year(job, source=source, model=model, folder=folder, emit=emit) for job in jobs]
 
 
 def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, emit: Emit) -> AreaYear:
@@ -81,7 +90,7 @@ def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, e
     warn_unfinished(job.year, emit)
     started = time.monotonic()
     annual = compute_annual(job, choose(job, source, model), model, emit)
-    with tempfile.TemporaryDirectory(prefix=".betaearth-", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
         rendered = (
             render_product(annual.embedding, job.grid, Path(scratch), job.options.product, {})
             if annual.embedding
@@ -122,6 +131,28 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"output folder {folder} cannot be made: no permission") from error
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Be the only run that writes into a folder, and clear what a killed one left.
+
+    Raises:
+        TransientError: another run is at it.
+        ConfigError: the folder may not be written.
+    """
+    try:
+        lock = (folder / LOCK).open("ab")
+    except PermissionError as error:
+        raise ConfigError(f"output folder {folder} may not be written") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TransientError(f"another run is writing into {folder}: try again when it is done") from error
+        for left in folder.glob(f"{SCRATCH}*"):
+            shutil.rmtree(left)
+        yield
+
+
 def held_manifest(path: Path) -> Manifest | None:
     """Read the manifest of an earlier run; None where there is none that this version reads."""
     if not path.is_file():
@@ -156,15 +187,16 @@ def place(manifest: Manifest, rendered: RenderedProduct | None, folder: Path, sc
     for name, target in FILE_NAMES.items():
         path = folder / target.format(year=year)
         if rendered:
+            sync(rendered.files[name].path)
             rendered.files[name].path.replace(path)
         else:
             path.unlink(missing_ok=True)
     written = scratch / "manifest.json"
-    with written.open("wb") as stream:
-        stream.write(manifest.to_bytes())
-        stream.flush()
-        os.fsync(stream.fileno())
+    written.write_bytes(manifest.to_bytes())
+    sync(written)
+    sync(folder)  # the files' names are on the disk before the manifest's
     written.replace(manifest_path)
+    sync(folder)
 
 
 def area_year_of(manifest: Manifest, folder: Path, *, skipped: bool) -> AreaYear:

@@ -82,12 +82,13 @@ def tile_year(cell: Cell, year: int, *, model: BetaEarth, source: Source, option
         DataError: no imagery of that year can exist.
     """
     grid = pixel_grid(cell)
-    collection = collection_id(model.variant.name)
+    spacing_m = cell.grid.spacing_m
+    collection = collection_id(model.variant.name, spacing_m=spacing_m, synthetic=source.synthetic)
     return TileYear(
         request=Request(
             cell=cell.id,
             year=check_year(year),
-            grid=grid_record(grid, spacing_m=cell.grid.spacing_m),
+            grid=grid_record(grid, spacing_m=spacing_m),
             variant=variant_record(model),
             source=source.identity,
             options=options.model_dump(mode="json"),
@@ -108,7 +109,7 @@ def area_year(
     Raises:
         DataError: no imagery of that year can exist.
     """
-    collection = collection_id(model.variant.name)
+    collection = collection_id(model.variant.name, synthetic=source.synthetic)
     return Job(
         request=Request(
             cell=name,

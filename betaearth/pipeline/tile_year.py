@@ -11,7 +11,7 @@ from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import Annual, choose, compute_annual
 from betaearth.pipeline.job import TileYear, warn_unfinished
 from betaearth.pipeline.provenance import describe
-from betaearth.products.keys import manifest_key, product_prefix
+from betaearth.products.keys import manifest_key, parse_manifest_key, product_prefix
 from betaearth.products.manifest import Manifest
 from betaearth.products.product import RenderedProduct, commit_product, render_product
 from betaearth.scenes.model import Source
@@ -66,9 +66,9 @@ def tags(job: TileYear) -> dict[str, str]:
 
 
 def find_manifest(job: TileYear, store: FolderStore) -> Manifest | None:
-    """Find a manifest of this very request: no search, one listing of the tile-year's folder."""
+    """Find the newest manifest of this very request: no search, one listing of the tile-year's folder."""
     start = f"{job.prefix}/{job.digest[:12]}-"
-    for key in store.list(job.prefix + "/"):
-        if key.startswith(start) and key.endswith(".manifest.json"):
-            return Manifest.from_bytes(store.read(key), where=store.href(key))
-    return None
+    named = [key for key in store.list(start) if parse_manifest_key(key)]
+    found = [(key, Manifest.from_bytes(store.read(key), where=store.href(key))) for key in named]
+    same = [(manifest.created, key, manifest) for key, manifest in found if manifest.request_digest == job.digest]
+    return max(same, key=lambda entry: entry[:2])[2] if same else None

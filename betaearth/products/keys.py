@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from betaearth.grid.majortom import Cell
 
 MANIFEST_SUFFIX = ".manifest.json"
+DEFAULT_SPACING_M = 10_000.0
+"""Metres; the grid of Major TOM itself."""
 
 _MANIFEST = re.compile(
     r"(?P<prefix>[a-z0-9_-]+/(?P<year>\d{4})/r[0-9a-f]{2,}-c[0-9a-f]{2,}/r[0-9a-f]{3,}-c[0-9a-f]{3,}/(?P<cell>\d+[ud]_\d+[rl]))"
@@ -68,9 +70,24 @@ def parse_manifest_key(key: str) -> ManifestName | None:
     return ManifestName(match["prefix"], match["request12"], match["sources8"], int(match["year"]), match["cell"])
 
 
-def collection_id(variant: str, version: str = "v1") -> str:
-    """Id of the collection of a variant in a product version: `betaearth-robust-v1`."""
-    return _id(f"betaearth-{variant}-{version}")
+def collection_id(variant: str, *, spacing_m: float | None = None, synthetic: bool = False, version: str = "v1") -> str:
+    """Id of the collection of a variant in a product version: `betaearth-robust-v1`.
+
+    What must never be taken for that has a name of its own: made-up imagery, and another grid, where the same cell
+    id is another place: `betaearth-robust-synthetic-2km-v1`.
+
+    Args:
+        variant: name of the network.
+        spacing_m: of the Major TOM grid, metres; None where there are no cells. 10 km is not named.
+        synthetic: whether the imagery is made up.
+        version: of the product.
+    """
+    parts = ["betaearth", variant]
+    if synthetic:
+        parts.append("synthetic")
+    if spacing_m not in (None, DEFAULT_SPACING_M):
+        parts.append(f"{spacing_m / 1000!r}km".replace(".0km", "km"))
+    return _id("-".join([*parts, version]))
 
 
 def item_id(collection: str, name: str, year: int) -> str:

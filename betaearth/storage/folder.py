@@ -172,7 +172,7 @@ class FolderStore:
         target = self._path(key)
         with folder_errors(target), self._temporary() as temporary:
             shutil.copyfile(path, temporary)
-            _sync(temporary)
+            sync(temporary)
             self._make_parents(target)
             try:
                 temporary.replace(target)
@@ -197,7 +197,7 @@ class FolderStore:
         All of them every time: whoever made a folder may not have come so far yet.
         """
         for folder in target.parents:
-            _sync(folder)
+            sync(folder)
             if folder == self.root:
                 return
 
@@ -217,7 +217,7 @@ class FolderStore:
         """A temporary file with these bytes on the disk."""
         with self._temporary() as path:
             path.write_bytes(data)
-            _sync(path)
+            sync(path)
             yield path
 
     @contextmanager
@@ -277,7 +277,7 @@ def _etag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

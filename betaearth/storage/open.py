@@ -23,9 +23,7 @@ def open_store(uri: str) -> FolderStore:
         ConfigError: it is not a folder, cannot be written, cannot refuse to overwrite, or is of a kind that
             this version does not write to.
     """
-    root = local_path(uri)
-    if root is None:
-        raise ConfigError(f"{uri} is not a store of this version, which writes to folders only: give a path")
+    root = _folder_of(uri)
     try:
         root = root.resolve()
         (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
@@ -33,6 +31,29 @@ def open_store(uri: str) -> FolderStore:
     except OSError as error:
         raise ConfigError(f"{uri} is not a folder that can be written: {error.strerror}") from error
     return FolderStore(root)
+
+
+def existing_store(uri: str, *, absent_is_empty: bool = False) -> FolderStore:
+    """Open a store for reading; it may lie on a read-only disk, and nothing is made.
+
+    Args:
+        uri: a path, or a `file://` URI.
+        absent_is_empty: whether a folder that is not there stands for a store without objects.
+
+    Raises:
+        ConfigError: there is no folder, or it is of a kind that this version does not know.
+    """
+    root = _folder_of(uri).resolve()
+    if not root.is_dir() and (root.exists() or not absent_is_empty):
+        raise ConfigError(f"{uri} is no store: there is no such folder; give one that `betaearth run` has written")
+    return FolderStore(root)
+
+
+def _folder_of(uri: str) -> Path:
+    root = local_path(uri)
+    if root is None:
+        raise ConfigError(f"{uri} is not a store of this version, which knows folders only: give a path")
+    return root
 
 
 def local_path(uri: str) -> Path | None:

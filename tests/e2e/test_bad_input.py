@@ -30,8 +30,8 @@ CELL = ("--cells", "433U_1046R")
         pytest.param(("tile", "433U_1046R", "20x1"), 2, "YEAR", id="not a year"),
         pytest.param(("run", *CELL, "--years", "1999"), 65, "1999", id="a year long ago"),
         pytest.param(("run", *CELL), 2, "years", id="no year"),
-        pytest.param(("run", "--years", "2021"), 78, "exactly one", id="no region"),
-        pytest.param(("run", *CELL, *BBOX, "--years", "2021"), 78, "exactly one", id="two regions"),
+        pytest.param(("run", "--years", "2021"), 2, "exactly one", id="no region"),
+        pytest.param(("run", *CELL, *BBOX, "--years", "2021"), 2, "exactly one", id="two regions"),
         pytest.param(("run", "--bbox", "13", "49", "14", "48", "--years", "2021"), 65, "south", id="north below south"),
         pytest.param(("run", "--bbox", "13", "48", "14", "98", "--years", "2021"), 65, "98", id="beyond the pole"),
         pytest.param(("run", "--bbox", "13", "86", "14", "87", "--years", "2021"), 65, "85", id="beyond the grid"),
@@ -73,8 +73,7 @@ def test_wrong_words(
     assert done.code == code, done.err
     assert said in done.err
     assert "Traceback" not in done.err
-    assert not list(tmp_path.rglob("*.tif"))
-    assert not list(tmp_path.rglob("*.json"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +108,21 @@ def test_a_store_that_is_a_file(betaearth: Betaearth, tmp_path: Path) -> None:
     assert done.code == 78
     assert str(store) in done.message
     assert store.read_text() == "a file"
+
+
+@pytest.mark.parametrize("command", ["publish", "serve"])
+def test_a_store_that_is_not_there_is_not_made(command: str, betaearth: Betaearth, tmp_path: Path) -> None:
+    done = betaearth(command, "--store", tmp_path / "typo")
+    assert done.code == 78
+    assert "typo" in done.message
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_plan_of_a_store_to_come_makes_nothing(betaearth: Betaearth, tmp_path: Path) -> None:
+    done = betaearth("plan", *CELL, "--years", "2021", "--store", tmp_path / "new")
+    assert done.code == 0, done.err
+    assert "1 missing" in done.out
+    assert not (tmp_path / "new").exists()
 
 
 def test_no_store(betaearth: Betaearth) -> None:
@@ -156,5 +170,5 @@ def test_an_ocean_cell_is_an_outcome(betaearth: Betaearth, tmp_path: Path, synth
     assert (manifest["outcome"], manifest["files"], manifest["granules"]) == ("empty", {}, [])
     assert "no imagery" in manifest["reason"]
     assert again.code == 0
-    assert "nothing to do" in again.out
+    assert "nothing to make" in again.out
     assert not list(store.rglob("*.tif"))

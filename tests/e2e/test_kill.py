@@ -1,4 +1,7 @@
-"""Killed anywhere, a run leaves nothing partial in sight, and the next run gives the same bytes."""
+"""Killed at random, or while a product is being put, a run leaves nothing partial in sight, and rerun it is the same.
+
+Kills are samples. Each step between two writes is stopped on purpose in the tests of products, stac and AOI mode.
+"""
 
 from __future__ import annotations
 
@@ -103,6 +106,14 @@ def check_nothing_partial(store: Path, reference: dict[str, str]) -> None:
                 assert Path(asset.get_absolute_href() or "").is_file()
 
 
+def wait_for_a_file(store: Path, seconds: float) -> None:
+    """Wait until a product's first new file is in its place: its manifest must not be there yet."""
+    held = set(store.rglob("*.tif"))
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not set(store.rglob("*.tif")) - held:
+        time.sleep(0.0005)
+
+
 def test_killed_anywhere(
     tmp_path: Path,
     region: tuple[str, ...],
@@ -110,6 +121,7 @@ def test_killed_anywhere(
     reference: tuple[dict[str, str], float],
 ) -> None:
     expected, seconds = reference
+    environment = {**environment, "BETAEARTH_CACHE": str(tmp_path / "cache")}  # painting is killed too
     chance = random.Random(20260101)
     store = tmp_path / "store0"
     killed = completed = 0
@@ -117,7 +129,10 @@ def test_killed_anywhere(
         process = subprocess.Popen(command(store, region), env=environment, stderr=subprocess.PIPE)
         with process:
             wait_for_work(process)
-            time.sleep(chance.uniform(0.0, seconds))
+            if chance.random() < 0.4:
+                wait_for_a_file(store, 3 * seconds)
+            else:
+                time.sleep(chance.uniform(0.0, seconds))
             process.send_signal(signal.SIGKILL)
         killed += process.returncode == -signal.SIGKILL
         check_nothing_partial(store, expected)

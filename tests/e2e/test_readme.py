@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from betaearth.cli.main import app
-from betaearth.settings import Settings, names
+from betaearth.settings import Settings, variable_names
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -78,7 +78,7 @@ def test_the_table_of_settings_is_the_settings() -> None:
             for name, value in options.items()
         },
     }
-    assert set(table) == set(names(Settings))
+    assert set(table) == set(variable_names())
     for name, value in defaults.items():
         if name != "BETAEARTH_CACHE":
             assert table[name] == ("" if value is None else str(value)), name
@@ -104,7 +104,7 @@ def test_the_recipe_of_an_item_makes_the_same_bytes(demo_store: tuple[Path, str]
     import sys
 
     out, _ = demo_store
-    path = next(out.glob("betaearth-demo-v1/2021/*/*/*/betaearth-demo-v1_*.json"))
+    path = next(out.glob("betaearth-demo-synthetic-2km-v1/2021/*/*/*/betaearth-*.json"))
     provenance = json.loads(path.read_text())["properties"]["betaearth:provenance"]
     recipe = provenance["reproduce"].replace("FOLDER", str(tmp_path / "store"))
     environment = {

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from betaearth.errors import ConfigError, DataError
-from betaearth.generate import check_name, default_name, generate
+from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.generate import check_name, default_name, generate, with_plain_vectors
 from betaearth.grid.patch import area_pixel_grid
 from betaearth.grid.pixels import PixelGrid
-from betaearth.pipeline.generate import AreaYear, check_size, generate_area
+from betaearth.pipeline.generate import LOCK, SCRATCH, AreaYear, alone_in, check_size, generate_area
 from betaearth.pipeline.options import ProductionOptions
+from betaearth.products.manifest import Manifest
 from betaearth.products.options import ProductOptions
+from betaearth.settings import load_settings
 from betaearth.synthetic.source import DEMO_LONLAT, OCEAN_LONLAT
 from tests.pipeline.conftest import Workshop
 
@@ -34,7 +36,7 @@ def made(workshop: Workshop, folder: Path, *years: int, options: ProductionOptio
 
 def test_files_are_named_by_the_year_and_described(workshop: Workshop, tmp_path: Path) -> None:
     years = made(workshop, tmp_path, 2021, 2022)
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir() if path.name != LOCK}
     assert names == {
         f"{year}{end}"
         for year in (2021, 2022)
@@ -87,7 +89,7 @@ def test_an_ocean_area_is_an_outcome(workshop: Workshop, tmp_path: Path) -> None
     )
     assert empty.manifest.outcome == "empty"
     assert empty.embedding_path is None
-    assert [path.name for path in tmp_path.iterdir()] == ["2021_manifest.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"2021_manifest.json", LOCK}
 
 
 def test_the_function_behind_the_command(tmp_path: Path, workshop: Workshop) -> None:
@@ -122,3 +124,57 @@ def test_an_output_folder_that_is_a_file(workshop: Workshop, tmp_path: Path) -> 
     (tmp_path / "out").write_text("a file")
     with pytest.raises(ConfigError, match="in the way"):
         made(workshop, tmp_path / "out", 2021)
+
+
+def described(folder: Path) -> bool:
+    """Whether a manifest is there; if so, it must be that of the files beside it."""
+    path = folder / "2021_manifest.json"
+    if not path.exists():
+        return False
+    for record in Manifest.from_bytes(path.read_bytes(), where=str(path)).files.values():
+        assert hashlib.sha256((folder / record.key).read_bytes()).hexdigest() == record.sha256
+    return True
+
+
+@pytest.mark.parametrize("last", range(5))
+def test_stopped_between_any_two_moves_a_manifest_is_that_of_its_files(
+    last: int, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(workshop, tmp_path, 2021)
+    moves = 0
+    replace = Path.replace
+
+    def stop(path: Path, target: Path) -> Path:
+        nonlocal moves
+        if target.parent == tmp_path:
+            if moves == last:
+                raise KeyboardInterrupt
+            moves += 1
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        if last < 4:
+            with pytest.raises(KeyboardInterrupt):
+                made(workshop, tmp_path, 2021, options=ProductionOptions())
+            assert not described(tmp_path)
+        else:
+            made(workshop, tmp_path, 2021, options=ProductionOptions())
+            assert described(tmp_path)
+    assert not list(tmp_path.glob(f"{SCRATCH}*"))
+
+
+def test_one_run_at_a_time_and_what_a_killed_one_left_is_cleared(workshop: Workshop, tmp_path: Path) -> None:
+    left = tmp_path / f"{SCRATCH}dead"
+    left.mkdir()
+    (left / "embeddings.tif").write_bytes(b"unfinished")
+    with alone_in(tmp_path):
+        assert not left.exists()
+        with pytest.raises(TransientError, match="another run"):
+            made(workshop, tmp_path, 2021)
+
+
+def test_a_set_dtype_is_kept_and_float32_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_plain_vectors(load_settings({})).product.dtype == "float32"
+    monkeypatch.setenv("BETAEARTH_PRODUCT__DTYPE", "int8")
+    assert with_plain_vectors(load_settings({})).product.dtype == "int8"

@@ -27,7 +27,7 @@ def digest_of(workshop: Workshop, **changes: Any) -> str:
         weights_sha256=changes.get("weights", workshop.model.weights_sha256),
         origin=changes.get("origin", "x"),
     )
-    source = SimpleNamespace(identity=changes.get("source", workshop.source.identity))
+    source = SimpleNamespace(identity=changes.get("source", workshop.source.identity), synthetic=True)
     return tile_year(
         fields["cell"],
         fields["year"],

@@ -15,7 +15,7 @@ from betaearth.events import Event, SceneEncoded, ScenesSelected, TileYearFinish
 from betaearth.grid.pixels import PixelGrid
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import State, plan
-from betaearth.pipeline.tile_year import run_tile_year
+from betaearth.pipeline.tile_year import find_manifest, run_tile_year
 from betaearth.products.manifest import Fate, Manifest
 from betaearth.products.quantise import dequantise
 from betaearth.scenes.item_collection import ItemCollectionSource
@@ -118,16 +118,24 @@ def test_each_option_changes_the_product(
             {"selection": {"max_cloud": 1.0}},
             {"selection": {"max_per_quarter": 1}},
             {"selection": {"s1_per_quarter": 2}},
-            {"inference": {"overlap": 0}},
             {"inference": {"tile_size": 64, "overlap": 32}},
             {"product": {"dtype": "float32"}},
         )
     ):
-        if "overlap" in str(change) and "tile_size" not in str(change):
-            continue  # one window of 224 px covers this grid: its overlap is tested where there are several
         job = workshop.job(options=ProductionOptions.model_validate(change))
         other = run_tile_year(job, source=workshop.source, model=workshop.model, store=new_store(f"s{number}"))
         assert other.product_digest != manifest.product_digest, change
+
+
+def test_another_request_is_not_taken_for_made(workshop: Workshop, store: FolderStore) -> None:
+    first = run_tile_year(workshop.job(), source=workshop.source, model=workshop.model, store=store)
+    plain = workshop.job(options=ProductionOptions.model_validate({"product": {"dtype": "float32"}}))
+    events: list[Event] = []
+    second = run_tile_year(plain, source=workshop.source, model=workshop.model, store=store, emit=events.append)
+    assert second.request_digest != first.request_digest
+    assert TileYearSkipped(workshop.cell.id, 2021) not in events
+    assert find_manifest(workshop.job(), store) == first
+    assert find_manifest(plain, store) == second
 
 
 def test_plan_tells_missing_stale_and_current(

@@ -103,5 +103,8 @@ def test_ids_keep_to_an_alphabet_that_is_safe_in_urls(text: str) -> None:
 
 def test_ids_of_variants_and_areas() -> None:
     assert collection_id("robust") == "betaearth-robust-v1"
-    assert collection_id("My.Own", "v2") == "betaearth-my-own-v2"
+    assert collection_id("My.Own", version="v2") == "betaearth-my-own-v2"
+    assert collection_id("robust", spacing_m=10_000.0) == "betaearth-robust-v1"
+    assert collection_id("robust", spacing_m=2_000.0, synthetic=True) == "betaearth-robust-synthetic-2km-v1"
+    assert collection_id("robust", spacing_m=500.0) == "betaearth-robust-0-5km-v1"
     assert item_id("c", "bbox_5.87_49.44_6.53_50.18", 2021) == "c_bbox_5-87_49-44_6-53_50-18_2021"

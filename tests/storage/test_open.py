@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from betaearth.errors import ConfigError
-from betaearth.storage.open import open_store
+from betaearth.storage.open import existing_store, open_store
 
 
 def test_a_folder_is_made_and_opened(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["s3://bucket/prefix", "gs://bucket", "https://host/store"])
 def test_other_kinds_are_refused(uri: str) -> None:
-    with pytest.raises(ConfigError, match="writes to folders only"):
+    with pytest.raises(ConfigError, match="knows folders only"):
         open_store(uri)
 
 
@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_made_is_refused() -> None:
 OPEN_AS_ANYBODY = """
 import os, sys
 from betaearth.errors import ConfigError
-from betaearth.storage.open import open_store
+from betaearth.storage.open import existing_store, local_path, open_store
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
@@ -81,3 +81,17 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OPEN_AS_ANYBODY, str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert "is not a folder that can be written" in done.stdout
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        existing_store(str(tmp_path / "typo"))
+    assert list(existing_store(str(tmp_path / "new"), absent_is_empty=True).list()) == []
+    (tmp_path / "file").write_text("x")
+    for absent_is_empty in (False, True):
+        with pytest.raises(ConfigError, match="no store"):
+            existing_store(str(tmp_path / "file"), absent_is_empty=absent_is_empty)
+    store = open_store(str(tmp_path / "store"))
+    store.create("key", b"data")
+    assert existing_store(str(tmp_path / "store")).read("key") == b"data"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "store"]
