@@ -21,7 +21,8 @@ HELP = """From a region and some years to a STAC catalog of 10 m, 64-dimensional
 
 Results go to stdout, progress and errors to stderr. Settings are read from BETAEARTH_* variables; options win.
 
-Exit codes: 0 done or nothing to do, 2 usage, 65 bad data, 70 a bug, 75 try again later, 78 wrong set-up.
+Exit codes: 0 done or nothing to do, 2 usage, 65 bad data, 70 a bug, 75 try again later, 78 wrong set-up, 130 and 143
+interrupted.
 """
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ def guarded(command: Callable[[], object]) -> int:
         lacking = missing_extra(error)
         code = fail(lacking) if lacking else unplanned()
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the same command goes on where it stopped\n")
         code = INTERRUPTED
     except Exception:  # noqa: BLE001  # the edge of the process: a bug has an exit code of its own, and its traceback
         code = unplanned()

@@ -28,6 +28,7 @@ from betaearth.cli.options import (
     settings_from,
 )
 from betaearth.cli.progress import progress
+from betaearth.events import Notice
 
 if TYPE_CHECKING:
     from betaearth.events import Emit
@@ -64,6 +65,9 @@ def task_of(region: RegionWords, years: list[int], settings: Settings, store: Fo
 
     workshop = wiring.open_workshop(settings, emit)
     cells = wiring.cells_of(wiring.region_of(grid=workshop.grid, **region), workshop.grid)
+    bbox = region["bbox"]
+    if bbox and bbox[0] > bbox[2]:
+        emit(Notice(f"the bbox runs east from {bbox[0]} across 180 degrees to {bbox[2]}: {len(cells)} cells"))
     planned = plan_region(
         cells, years, model=workshop.model, source=workshop.source, options=workshop.options, store=store
     )
@@ -137,7 +141,8 @@ def plan_text(planned: list[Planned]) -> str:
     lines = [f"{entry.job.name:>14} {entry.job.year}  {entry.state.value}" for entry in planned]
     states = [entry.state.value for entry in planned]
     sums = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-    return "\n".join([*lines, f"{len(planned)} tile-years: {sums}"])
+    legend = "missing: nothing there; stale: made for another request (weights, options, source); current: there"
+    return "\n".join([*lines, f"{len(planned)} tile-years: {sums}", legend])
 
 
 def tile(

@@ -37,6 +37,9 @@ from betaearth.events import (
     TileYearStarted,
 )
 
+WARNINGS = (GranuleDropped, Notice, TileYearFailed)
+"""Events that a log marks as warnings."""
+
 
 @contextmanager
 def progress(*, verbose: bool = False) -> Iterator[Emit]:
@@ -53,7 +56,8 @@ def progress(*, verbose: bool = False) -> Iterator[Emit]:
 
         def write(event: Event) -> None:
             if verbose or not isinstance(event, SceneEncoded):
-                log.info(event_name(event), **asdict(event))
+                write_event = log.warning if isinstance(event, WARNINGS) else log.info
+                write_event(event_name(event), **asdict(event))
 
         yield write
 

@@ -22,7 +22,7 @@ def catalog_server(root: Path) -> Starlette:
         ConfigError: there is no catalog in the folder.
     """
     if not (root / "catalog.json").is_file():
-        raise ConfigError(f"{root} holds no catalog.json: publish first, with `betaearth publish --store {root}`")
+        raise ConfigError(f"{root} holds no catalog.json: `betaearth run` makes products and publishes them")
     return Starlette(
         routes=[
             Route("/", to_catalog),

@@ -96,7 +96,9 @@ def _read_pt(path: Path) -> Mapping[str, object]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        raise ConfigError(f"{path} is not a readable file of plain tensors: {error}") from error
+        # Beyond its first line torch advises to load without this guard.
+        said = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"{path} is not a readable file of plain tensors: {said}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from betaearth.errors import DataError
 from betaearth.events import Emit, GranuleDropped, SceneEncoded, ScenesSelected
 from betaearth.inference.annual import annual_embedding, composite_sensors
 from betaearth.inference.model import BetaEarth
@@ -77,6 +78,7 @@ def compute_annual(job: Job, choice: Choice, model: BetaEarth, emit: Emit) -> An
 
     Raises:
         TransientError: a scene could not be read now; the product must not depend on that, so the job fails.
+        DataError: not one of the chosen scenes could be read.
     """
     emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
     if not choice.scenes:
@@ -85,9 +87,29 @@ def compute_annual(job: Job, choice: Choice, model: BetaEarth, emit: Emit) -> An
     observed = [observe(dem)] if dem else []
     scenes = watch(read_scenes(choice.scenes, job.grid), job, len(choice.scenes), observed, emit)
     embedding = annual_embedding(model, scenes, dem, job.grid.shape, job.options.inference)
+    refuse_unreadable(job, observed)
     if not embedding.valid.any():
         return Annual(choice, tuple(observed), None, "no chosen scene has a valid pixel over the grid")
     return Annual(choice, tuple(observed), embedding, None)
+
+
+def refuse_unreadable(job: Job, observed: Sequence[Observed]) -> None:
+    """Refuse to call a year empty that nobody has seen.
+
+    A granule that cannot be read is left out of its product; where that is every granule, the files are gone, or not
+    mounted, and a manifest would say for ever that there is nothing.
+
+    Raises:
+        DataError: not one of the chosen scenes could be read.
+    """
+    scenes = [entry for entry in observed if entry.scene.sensor is not Sensor.DEM]
+    unread = [entry for entry in scenes if all(granule.id in entry.unreadable for granule in entry.scene.granules)]
+    if scenes and len(unread) == len(scenes):
+        granule, reason = next(iter(unread[0].unreadable.items()))
+        raise DataError(
+            f"{job.name} {job.year}: none of the {len(scenes)} chosen scenes could be read ({granule}: {reason}); "
+            "make the source's files readable and run again"
+        )
 
 
 def watch(

@@ -83,7 +83,10 @@ def generate_area(
 def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, emit: Emit) -> AreaYear:
     """Make one year of the area, or find it made."""
     manifest_path = folder / f"{job.year}_manifest.json"
-    if (held := held_manifest(manifest_path)) and held.request_digest == job.digest and files_are_there(held, folder):
+    held = held_manifest(manifest_path)
+    if held and held.request.grid != job.request.grid:
+        raise DataError(f"{manifest_path} is of another area: give this one another --name, or another output folder")
+    if held and held.request_digest == job.digest and files_are_there(held, folder):
         emit(TileYearSkipped(job.name, job.year))
         return area_year_of(held, folder, skipped=True)
     emit(TileYearStarted(job.name, job.year))

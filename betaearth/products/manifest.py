@@ -187,4 +187,8 @@ class Manifest(Record):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise DataError(f"{where} is not a manifest of schema {SCHEMA_VERSION}: {error}") from error
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise DataError(
+                f"{where} is not a manifest of schema {SCHEMA_VERSION} ({place}: {first['msg']}): remove it, run again"
+            ) from error

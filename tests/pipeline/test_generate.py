@@ -178,3 +178,20 @@ def test_a_set_dtype_is_kept_and_float32_is_the_default(monkeypatch: pytest.Monk
     assert with_plain_vectors(load_settings({})).product.dtype == "float32"
     monkeypatch.setenv("BETAEARTH_PRODUCT__DTYPE", "int8")
     assert with_plain_vectors(load_settings({})).product.dtype == "int8"
+
+
+def test_another_area_is_not_overwritten(workshop: Workshop, tmp_path: Path) -> None:
+    made(workshop, tmp_path, 2021)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    lon, lat = DEMO_LONLAT
+    with pytest.raises(DataError, match="another area"):
+        generate_area(
+            "area",
+            area((lon + 0.02, lat)),
+            [2021],
+            source=workshop.source,
+            model=workshop.model,
+            options=OPTIONS,
+            folder=tmp_path,
+        )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

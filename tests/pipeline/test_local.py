@@ -8,9 +8,9 @@ import pystac
 import pytest
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.events import CatalogPublished, Event, RunPlanned, TileYearFailed, TileYearSkipped
+from betaearth.events import CatalogPublished, Event, Notice, RunPlanned, TileYearFailed, TileYearSkipped
 from betaearth.grid.pixels import PixelGrid
-from betaearth.pipeline.local import RunReport, run_region
+from betaearth.pipeline.local import PATIENCE, RunReport, run_region
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import Planned, plan
 from betaearth.scenes.model import Granule, Sensor, Source
@@ -90,3 +90,17 @@ def test_a_second_run_does_nothing(workshop: Workshop, store: FolderStore) -> No
         CatalogPublished(items=2, written=0),
     ]
     assert {key: store.read(key) for key in store.list()} == held
+
+
+def test_a_source_that_stays_away_is_not_asked_for_ever(workshop: Workshop, store: FolderStore) -> None:
+    class Away(FailsIn):
+        def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:  # noqa: ARG002
+            raise self.error
+
+    away = Away(workshop.source, 0, TransientError("no answer"))
+    years = [2016, 2017, 2018, 2019, 2020]
+    entries = plan([workshop.cell], years, model=workshop.model, source=away, options=ProductionOptions(), store=store)
+    events: list[Event] = []
+    report = run_region(entries, source=away, model=workshop.model, store=store, emit=events.append)
+    assert len(report.failed) == PATIENCE
+    assert any(isinstance(event, Notice) and "left for later" in event.message for event in events)

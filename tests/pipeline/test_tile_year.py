@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from betaearth.errors import TransientError
+from betaearth.errors import DataError, TransientError
 from betaearth.events import Event, SceneEncoded, ScenesSelected, TileYearFinished, TileYearSkipped, TileYearStarted
 from betaearth.grid.pixels import PixelGrid
 from betaearth.pipeline.options import ProductionOptions
@@ -183,16 +183,15 @@ def test_an_unreadable_asset_drops_its_granule_and_says_so(
     assert manifest.sources_digest != whole.sources_digest
 
 
-def test_a_year_of_unreadable_assets_is_empty(workshop: Workshop, store: FolderStore, tmp_path: Path) -> None:
+def test_a_year_of_unreadable_assets_is_no_empty_year(workshop: Workshop, store: FolderStore, tmp_path: Path) -> None:
     items = copied_source(workshop, tmp_path / "source")
     for path in items.parent.rglob("*.tif"):
         path.write_bytes(b"not a raster")
     source = ItemCollectionSource(str(items))
     job = Workshop(workshop.model, source, workshop.cell).job()
-    manifest = run_tile_year(job, source=source, model=workshop.model, store=store)
-    assert manifest.outcome == "empty"
-    assert "valid pixel" in str(manifest.reason)
-    assert not [key for key in store.list() if not key.endswith(".manifest.json")]
+    with pytest.raises(DataError, match="chosen scenes could be read"):
+        run_tile_year(job, source=source, model=workshop.model, store=store)
+    assert list(store.list()) == []
 
 
 class Flaky:
