@@ -81,24 +81,10 @@ def tile_year(cell: Cell, year: int, *, model: BetaEarth, source: Source, option
     Raises:
         DataError: no imagery of that year can exist.
     """
-    grid = pixel_grid(cell)
     spacing_m = cell.grid.spacing_m
-    collection = collection_id(model.variant.name, spacing_m=spacing_m, synthetic=source.synthetic)
-    return TileYear(
-        request=Request(
-            cell=cell.id,
-            year=check_year(year),
-            grid=grid_record(grid, spacing_m=spacing_m),
-            variant=variant_record(model),
-            source=source.identity,
-            options=options.model_dump(mode="json"),
-        ),
-        grid=grid,
-        options=options,
-        collection=collection,
-        item_id=item_id(collection, cell.id, year),
-        prefix=tile_year_prefix(collection, year, cell),
-    )
+    job = job_of(cell.id, pixel_grid(cell), year, spacing_m, model=model, source=source, options=options)
+    prefix = tile_year_prefix(job.collection, year, cell)
+    return TileYear(job.request, job.grid, job.options, job.collection, job.item_id, prefix=prefix)
 
 
 def area_year(
@@ -109,21 +95,30 @@ def area_year(
     Raises:
         DataError: no imagery of that year can exist.
     """
-    collection = collection_id(model.variant.name, synthetic=source.synthetic)
-    return Job(
-        request=Request(
-            cell=name,
-            year=check_year(year),
-            grid=grid_record(grid, spacing_m=None),
-            variant=variant_record(model),
-            source=source.identity,
-            options=options.model_dump(mode="json"),
-        ),
-        grid=grid,
-        options=options,
-        collection=collection,
-        item_id=item_id(collection, name, year),
+    return job_of(name, grid, year, None, model=model, source=source, options=options)
+
+
+def job_of(
+    name: str,
+    grid: PixelGrid,
+    year: int,
+    spacing_m: float | None,
+    *,
+    model: BetaEarth,
+    source: Source,
+    options: ProductionOptions,
+) -> Job:
+    """Describe one year of a pixel grid; `spacing_m` is that of the Major TOM grid, None for an area."""
+    collection = collection_id(model.variant.name, spacing_m=spacing_m, synthetic=source.synthetic)
+    request = Request(
+        cell=name,
+        year=check_year(year),
+        grid=grid_record(grid, spacing_m=spacing_m),
+        variant=variant_record(model),
+        source=source.identity,
+        options=options.model_dump(mode="json"),
     )
+    return Job(request, grid, options, collection, item_id(collection, name, year))
 
 
 def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:
