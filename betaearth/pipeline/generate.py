@@ -18,9 +18,9 @@ from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import choose, compute_annual
 from betaearth.pipeline.job import Job, area_year, warn_unfinished
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.pipeline.provenance import describe
+from betaearth.pipeline.provenance import describe, render
 from betaearth.products.manifest import Manifest
-from betaearth.products.product import RenderedProduct, render_product
+from betaearth.products.product import RenderedProduct
 from betaearth.scenes.model import Source
 from betaearth.storage.folder import sync
 
@@ -94,11 +94,7 @@ def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, e
     started = time.monotonic()
     annual = compute_annual(job, choose(job, source, model), model, emit)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        rendered = (
-            render_product(annual.embedding, job.grid, Path(scratch), job.options.product, {})
-            if annual.embedding
-            else None
-        )
+        rendered = render(job, annual, Path(scratch), source)
         manifest = describe(job, annual, rendered, source, prefix="", seconds=time.monotonic() - started)
         manifest = renamed(manifest)
         place(manifest, rendered, folder, Path(scratch))

@@ -5,19 +5,38 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from datetime import UTC, datetime
+from pathlib import Path
 
 from betaearth._version import __version__
 from betaearth.pipeline.annual import Annual
 from betaearth.pipeline.job import Job
 from betaearth.products.fingerprint import fingerprint, sources_digest
 from betaearth.products.manifest import Fate, FileRecord, GranuleRecord, Manifest, SceneRecord
-from betaearth.products.product import RenderedProduct
+from betaearth.products.product import RenderedProduct, render_product
 from betaearth.scenes.model import Granule, Sensor, Source
 
 RADIOMETRY = "native"
 """Digital numbers go to the network as the source holds them, as in the published training set."""
 SOFTWARE = ("numpy", "pyproj", "rasterio", "torch")
 AEF_ATTRIBUTION = "The AlphaEarth Foundations Satellite Embedding dataset is produced by Google and Google DeepMind."
+
+
+def render(job: Job, annual: Annual, folder: Path, source: Source) -> RenderedProduct | None:
+    """Write the product's files into a folder; None where there is nothing to write.
+
+    The rasters name what made them, so that one that is far from its manifest still owns up to an untrained network or
+    made-up imagery; they do not say when, so that equal products are equal bytes.
+    """
+    if annual.embedding is None:
+        return None
+    tags = {
+        "BETAEARTH_ITEM": job.item_id,
+        "BETAEARTH_VARIANT": job.request.variant.name,
+        "BETAEARTH_TRAINED": str(job.request.variant.trained).lower(),
+        "BETAEARTH_SOURCE": source.title,
+        "BETAEARTH_REQUEST_DIGEST": job.digest,
+    }
+    return render_product(annual.embedding, job.grid, folder, job.options.product, tags)
 
 
 def describe(

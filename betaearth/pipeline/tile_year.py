@@ -8,12 +8,12 @@ from pathlib import Path
 
 from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
 from betaearth.inference.model import BetaEarth
-from betaearth.pipeline.annual import Annual, choose, compute_annual
+from betaearth.pipeline.annual import choose, compute_annual
 from betaearth.pipeline.job import TileYear, warn_unfinished
-from betaearth.pipeline.provenance import describe
+from betaearth.pipeline.provenance import describe, render
 from betaearth.products.keys import manifest_key, parse_manifest_key, product_prefix
 from betaearth.products.manifest import Manifest
-from betaearth.products.product import RenderedProduct, commit_product, render_product
+from betaearth.products.product import commit_product
 from betaearth.scenes.model import Source
 from betaearth.storage.folder import FolderStore
 
@@ -39,30 +39,13 @@ def run_tile_year(
     choice = choose(job, source, model)
     annual = compute_annual(job, choice, model, emit)
     with tempfile.TemporaryDirectory(prefix="betaearth-") as folder:
-        rendered = render(job, annual, Path(folder))
+        rendered = render(job, annual, Path(folder), source)
         prefix = product_prefix(job.prefix, rendered.product_digest) if rendered else ""
         manifest = describe(job, annual, rendered, source, prefix=prefix, seconds=time.monotonic() - started)
         key = manifest_key(job.prefix, manifest.request_digest, manifest.sources_digest)
         manifest = commit_product(store, manifest, rendered, key)
     emit(TileYearFinished(job.name, job.year, outcome=manifest.outcome, seconds=time.monotonic() - started))
     return manifest
-
-
-def render(job: TileYear, annual: Annual, folder: Path) -> RenderedProduct | None:
-    """Write the product's files into a folder; None where there is nothing to write."""
-    if annual.embedding is None:
-        return None
-    return render_product(annual.embedding, job.grid, folder, job.options.product, tags(job))
-
-
-def tags(job: TileYear) -> dict[str, str]:
-    """Name the product inside its own files: what makes it, not when, so that equal products are equal bytes."""
-    return {
-        "BETAEARTH_ITEM": job.item_id,
-        "BETAEARTH_VARIANT": job.request.variant.name,
-        "BETAEARTH_TRAINED": str(job.request.variant.trained).lower(),
-        "BETAEARTH_REQUEST_DIGEST": job.digest,
-    }
 
 
 def find_manifest(job: TileYear, store: FolderStore) -> Manifest | None:
