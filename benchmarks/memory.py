@@ -1,7 +1,7 @@
 """Peak memory and time of a tile-year of 1068 x 1068 px with a full-size network on a CPU, from search to manifest.
 
 The weights are seeded, which changes neither memory nor time; the imagery is synthetic, and only a few scenes of the
-year are kept: each adds time, and none adds memory.
+year are kept: each adds time, and at most three are held at once (`betaearth.scenes.reading.HELD`).
 """
 
 from __future__ import annotations

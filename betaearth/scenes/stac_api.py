@@ -111,7 +111,7 @@ class StacApiSource:
             search = self._client.search(
                 collections=[collection],
                 intersects=area,
-                datetime=None if sensor is Sensor.DEM else f"{year}-01-01T00:00:00Z/{year}-12-31T23:59:59Z",
+                datetime=None if sensor is Sensor.DEM else f"{year}-01-01T00:00:00Z/{year}-12-31T23:59:59.999999Z",
                 limit=PAGE_SIZE,
             )
             features = list(search.items_as_dicts())

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,9 @@ def api(items: Path, asked: list[dict[str, Any]]) -> Starlette:
 
 
 def matches(feature: dict[str, Any], body: dict[str, Any]) -> bool:
-    sensed = str(feature["properties"]["datetime"])
-    first, _, last = str(body.get("datetime", "0000/9999")).partition("/")
+    sensed = datetime.fromisoformat(feature["properties"]["datetime"])
+    interval = body.get("datetime", "0001-01-01T00:00:00Z/9999-12-31T00:00:00Z")
+    first, last = map(datetime.fromisoformat, interval.split("/"))
     return feature["collection"] in body["collections"] and first <= sensed <= last
 
 

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -83,12 +84,13 @@ class Api:
     def search(self, body: dict[str, Any]) -> dict[str, Any]:
         self.searches.append(body)
         wanted = shape(body["intersects"])
-        begin, _, end = (body.get("datetime") or "0/9").partition("/")
+        interval = body.get("datetime") or "0001-01-01T00:00:00Z/9999-12-31T00:00:00Z"
+        begin, end = map(datetime.fromisoformat, interval.split("/"))
         found = [
             item
             for item in self.items
             if item["collection"] in body["collections"]
-            and begin <= item["properties"]["datetime"] <= end
+            and begin <= datetime.fromisoformat(item["properties"]["datetime"]) <= end
             and shape(item["geometry"]).intersects(wanted)
         ]
         start = int(body.get("token", 0))
@@ -183,9 +185,19 @@ def test_a_search_a_sensor_with_the_year_but_for_the_dem(
     found = source.search(grid, 2021, frozenset({Sensor.S2_L2A, Sensor.S1, Sensor.DEM}))
     assert [granule.id for granule in found] == ["dem", "s1", "s2"]
     asked = {body["collections"][0]: body.get("datetime") for body in api.searches}
-    year = "2021-01-01T00:00:00Z/2021-12-31T23:59:59Z"
+    year = "2021-01-01T00:00:00Z/2021-12-31T23:59:59.999999Z"
     assert asked == {"sentinel-2-l2a": year, "sentinel-1-rtc": year, "cop-dem-glo-30": None}
     assert all(shape(body["intersects"]).area > 0 for body in api.searches)
+
+
+def test_the_last_second_of_a_year_is_part_of_it(
+    api: Api, source: StacApiSource, make_item: MakeItem, grid: PixelGrid
+) -> None:
+    api.items = [
+        make_item(grid, id="last", properties={"datetime": "2021-12-31T23:59:59.5Z"}),
+        make_item(grid, id="next", properties={"datetime": "2022-01-01T00:00:00Z"}),
+    ]
+    assert [granule.id for granule in source.search(grid, 2021, S2)] == ["last"]
 
 
 def test_a_scene_of_new_year_belongs_to_the_year_in_which_its_sensing_began(
