@@ -59,7 +59,7 @@ def write_demo_weights(folder: Path, seed: int = SEED) -> None:
     """Write `model.safetensors` and `config.json` of the demo variant into an existing folder."""
     tensors = {key: value.contiguous() for key, value in demo_tensors(seed).items()}
     safetensors.torch.save_file(tensors, folder / FILE_NAMES[0])
-    config = demo_config().model_dump(mode="json")
+    config = demo_config().model_dump(mode="json", exclude_none=True)
     (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 

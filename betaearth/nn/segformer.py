@@ -10,7 +10,7 @@ zeros, which adds nothing but work. The result is the same to rounding, at a thi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,11 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from betaearth.nn.film import TimeCondition
-from betaearth.nn.fpn import FPN, SCALE, upsample
-from betaearth.nn.mit import MiTConfig
+from betaearth.nn.fpn import FPN
+from betaearth.nn.mit import MiTConfig, map_of, tokens_of
+from betaearth.nn.network import EMBEDDING, EmbeddingNetwork
 
-EMBEDDING = 64
-"""Channels of the output."""
 FOUR_MODALITIES = (("s2_l1c", 9), ("s2_l2a", 9), ("s1", 2), ("dem", 1))
 """Modality and its channels, in the order of the fusion's input."""
 RGB_MODALITY = (("rgb", 3),)
@@ -49,7 +48,7 @@ class SegFormerConfig:
     """Whether a date modulates the features."""
 
 
-class EmbeddingNetwork(nn.Module):
+class PyramidNetwork(EmbeddingNetwork):
     """One pyramid per modality, FiLM and a two-layer per-pixel mixer.
 
     A subclass gives the pyramids and the mixer the names that they have in the weights.
@@ -61,6 +60,8 @@ class EmbeddingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.modalities = tuple(name for name, _ in config.modalities)
+        self.hidden_channels = config.features
+        self.corners_aligned = True
         for name, channels in config.modalities:
             self.add_module(self.branch_name(name), self._new_branch(channels))
         self.time_cond = TimeCondition(config.features) if config.film else None
@@ -105,15 +106,7 @@ class EmbeddingNetwork(nn.Module):
         return conv
 
     def features(self, modality: str, x: Tensor) -> Tensor:
-        """Encode one modality: nearly all of the work, and independent of the date.
-
-        Args:
-            modality: one of `modalities`.
-            x: (n, channels, y, x), normalised; y and x are multiples of 32.
-
-        Returns:
-            (n, segmentation, y / 4, x / 4).
-        """
+        """Encode one modality: (n, channels, y, x) -> (n, segmentation, y / 4, x / 4)."""
         out: Tensor = self.branch(modality)(x)
         return out
 
@@ -121,11 +114,6 @@ class EmbeddingNetwork(nn.Module):
         """Apply head, FiLM and the modality's slice of the first mixer layer, folded into one matrix.
 
         With head A f + a, FiLM scale g and shift b, and slice W, the term is W diag(g) A f + W (g a + b).
-
-        Args:
-            modality: one of `modalities`.
-            features: (n, segmentation, h, w) from `features`.
-            doy: (n,) or (1,) days of the year; None leaves FiLM out, which is not the same as day 0.
 
         Returns:
             (n, features, h, w): the modality's term of the mixer's hidden layer, still at 1/4 resolution.
@@ -136,10 +124,9 @@ class EmbeddingNetwork(nn.Module):
             scale, shift = self.time_cond(doy)
             matrix, offset = scale[:, :, None] * matrix, scale * offset + shift
         mix = self._mixer_slice(modality)
-        folded = torch.matmul(mix, matrix)
-        constant = torch.matmul(offset, mix.T)[:, :, None]
-        term = torch.matmul(folded, features.flatten(2)) + constant
-        return term.reshape(*term.shape[:2], *features.shape[2:])
+        folded = torch.matmul(mix, matrix).expand(len(features), -1, -1)
+        constant = torch.matmul(offset, mix.T)[:, None].expand(len(features), -1, -1)
+        return map_of(torch.baddbmm(constant, tokens_of(features), folded.mT), *features.shape[2:])
 
     def _mixer_slice(self, modality: str) -> Tensor:
         width = self.config.features
@@ -147,41 +134,27 @@ class EmbeddingNetwork(nn.Module):
         return self._mixer(0).weight[:, start : start + width, 0, 0]
 
     def fuse(self, terms: Sequence[Tensor]) -> Tensor:
-        """Add at least one modality's term, (n, features, h, w), to the mixer's hidden layer, not activated."""
-        hidden = _bias(self._mixer(0))[None, :, None, None] + terms[0]
+        """Add the modalities' terms, (n, features, h, w), to the mixer's hidden layer, not activated."""
+        hidden = terms[0] + _bias(self._mixer(0))[:, None, None]
         for term in terms[1:]:
-            hidden = hidden + term
+            hidden += term
         return hidden
 
-    def finish(self, hidden: Tensor) -> Tensor:
-        """Upsample, activate and embed: (n, features, h, w) from `fuse` -> (n, 64, 4 h, 4 w), not normalised.
+    def activate(self, hidden: Tensor) -> Tensor:
+        """Apply the GELU between the mixer's layers."""
+        return F.gelu(hidden)
 
-        `betaearth.nn.tail` does the same with less memory traffic.
-        """
-        out: Tensor = self.last(F.gelu(upsample(hidden, SCALE)))
-        return out
+    def embed(self, activated: Tensor) -> Tensor:
+        """Apply the mixer's second layer: (..., features) -> (..., 64)."""
+        return F.linear(activated, self.last.weight[:, :, 0, 0], self.last.bias)
 
     @property
     def last(self) -> nn.Conv2d:
         """The mixer's second convolution, hidden -> 64."""
         return self._mixer(2)
 
-    def forward(self, inputs: Mapping[str, Tensor], doy: Tensor | None) -> Tensor:
-        """Embed.
 
-        Args:
-            inputs: modality to (n, channels, y, x), normalised, at least one; y and x are multiples of 32.
-            doy: (n,) days of the year, or None for no date.
-
-        Returns:
-            (n, 64, y, x), not normalised.
-        """
-        present = [name for name in self.modalities if name in inputs]
-        terms = [self.modulate(name, self.features(name, inputs[name]), doy) for name in present]
-        return self.finish(self.fuse(terms))
-
-
-class SegFormer(EmbeddingNetwork):
+class SegFormer(PyramidNetwork):
     """Four encoders, one per modality, and their fusion."""
 
     @staticmethod
@@ -195,7 +168,7 @@ class SegFormer(EmbeddingNetwork):
         return "fusion"
 
 
-class RGBOnly(EmbeddingNetwork):
+class RGBOnly(PyramidNetwork):
     """One encoder for red, green and blue of Sentinel-2."""
 
     @staticmethod

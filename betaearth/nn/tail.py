@@ -1,48 +1,71 @@
-"""The last step of a network, band by band: upsample, GELU, 1x1 convolution.
+"""From the hidden layer at 1/4 resolution to full resolution, a few rows at a time.
 
-At full resolution the hidden layer of one 224 px window takes 51 MB, and moving it through memory costs more
-than the arithmetic. A band of a few rows with the channels last stays in the cache, and comes out in the
-order of the result. `EmbeddingNetwork.finish` is the same computation in one piece.
+At full resolution the hidden layer of one 224 px window takes 51 MB, and moving it through memory costs more than the
+arithmetic. A few rows with the channels last stay in the cache. `EmbeddingNetwork.upsample` is the same computation in
+one piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from betaearth.nn.fpn import SCALE
-
-
-def finish_in_bands(hidden: Tensor, last: nn.Conv2d, *, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """Finish a network's output.
-
-    Args:
-        hidden: (n, c, h, w), the hidden layer before its activation, at 1/4 resolution.
-        last: the 1x1 convolution c -> 64.
-        rows: rows of the output in a band.
-
-    Yields:
-        The band's rows in the output, and (n, rows, 4 w, 64).
-    """
-    cells = hidden.permute(0, 2, 3, 1).contiguous()
-    height, width = cells.shape[1:3]
-    left, right, across = _neighbours(width, cells.device)
-    upper, lower, down = _neighbours(height, cells.device)
-    wide = torch.lerp(cells.index_select(2, left), cells.index_select(2, right), across[:, None])
-    matrix = last.weight[:, :, 0, 0]
-    for start in range(0, SCALE * height, rows):
-        band = slice(start, start + rows)
-        above, below = wide.index_select(1, upper[band]), wide.index_select(1, lower[band])
-        full = torch.lerp(above, below, down[band, None, None])
-        yield band, F.linear(F.gelu(full), matrix, last.bias)
+from betaearth.nn.network import SCALE
 
 
-def _neighbours(size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for every output pixel of an axis its two cells and the share of the second, corners aligned."""
-    outputs = SCALE * size
-    position = torch.arange(outputs, device=device, dtype=torch.float32) * ((size - 1) / (outputs - 1))
-    first = position.floor().long().clamp(max=size - 2)
-    return first, first + 1, position - first
+class BilinearRows:
+    """Bilinear upsampling of square maps of one size, any rows of the output at a time."""
+
+    def __init__(self, cells: int, *, corners_aligned: bool, device: torch.device) -> None:
+        """Prepare.
+
+        Args:
+            cells: edge of the maps, at least 2.
+            corners_aligned: whether corner pixels keep their place; otherwise areas do.
+            device: where the maps lie.
+        """
+        position = _positions(cells, corners_aligned=corners_aligned)
+        first = position.floor().clamp(max=cells - 2).long()
+        second = position - first
+        self._first = first.tolist()
+        self._left, self._right = first.to(device), (first + 1).to(device)
+        self._share = second[:, None].to(device)
+        matrix = torch.zeros(len(position), cells)
+        rows = torch.arange(len(position))
+        matrix[rows, first] = 1 - second
+        matrix[rows, first + 1] = second
+        self._matrix = matrix.to(device)
+
+    def needed(self, rows: slice) -> slice:
+        """Return the rows of a map from which some rows of the output come."""
+        return slice(self._first[rows.start], self._first[rows.stop - 1] + 2)
+
+    def widen(self, cells: Tensor) -> Tensor:
+        """Upsample along the rows: (h, w, c) -> (h, 4 w, c)."""
+        left, right = cells.index_select(1, self._left), cells.index_select(1, self._right)
+        return torch.lerp(left, right, self._share, out=left)
+
+    def rows(self, wide: Tensor, first: int, rows: slice) -> Tensor:
+        """Upsample along the columns.
+
+        Args:
+            wide: (h, 4 w, c) from `widen`, of some rows of a map.
+            first: the map's row at which `wide` begins.
+            rows: rows of the output, whose `needed` rows are in `wide`.
+
+        Returns:
+            (rows, 4 w, c).
+        """
+        needed = self.needed(rows)
+        source = wide[needed.start - first : needed.stop - first]
+        # Two neighbours a row: as a product of a narrow matrix, which reads and writes the rows only once.
+        product = torch.matmul(self._matrix[rows, needed], source.flatten(1))
+        return product.view(-1, *source.shape[1:])
+
+
+def _positions(cells: int, *, corners_aligned: bool) -> Tensor:
+    """Return where every output pixel of an axis lies among its cells, in the arithmetic of `F.interpolate`."""
+    outputs = torch.arange(SCALE * cells, dtype=torch.float32)
+    if corners_aligned:
+        return outputs * ((cells - 1) / (SCALE * cells - 1))
+    return ((outputs + 0.5) / SCALE - 0.5).clamp(0, cells - 1)

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from betaearth.nn.demo import CONFIG
-from betaearth.nn.segformer import RGB_MODALITY, EmbeddingNetwork, RGBOnly, SegFormer, SegFormerConfig
-from betaearth.nn.tail import finish_in_bands
+from betaearth.nn.mit import DepthwiseConv
+from betaearth.nn.segformer import RGB_MODALITY, PyramidNetwork, RGBOnly, SegFormer, SegFormerConfig
 
 DIGESTS = {
     "segformer-film": "d5eaca2d64950ac5338d4a9b293d033beb119ea10ff27c3c40cb30fb3339ad89",
@@ -23,7 +23,7 @@ DIGESTS = {
 """sha256 over the sorted lines `key shape` of the released state dicts."""
 
 
-def released(name: str) -> EmbeddingNetwork:
+def released(name: str) -> PyramidNetwork:
     with torch.device("meta"):
         return RGBOnly(SegFormerConfig(modalities=RGB_MODALITY)) if name == "rgb-only" else SegFormer(SegFormerConfig())
 
@@ -85,16 +85,16 @@ def test_folding_changes_nothing(
     assert (F.normalize(actual, dim=1) - F.normalize(expected, dim=1)).abs().max() < 2e-6
 
 
-@pytest.mark.parametrize("rows", [1, 5, 8, 64])
-def test_finishing_in_bands_is_finishing(demo_network: SegFormer, images: dict[str, Tensor], rows: int) -> None:
+def test_a_batch_of_one_is_computed_with_its_channels_last(demo_network: SegFormer, images: dict[str, Tensor]) -> None:
+    """Otherwise convolutions copy, which costs several times what they compute."""
+    strides: list[tuple[int, ...]] = []
+    for module in demo_network.branch("s1").modules():
+        if isinstance(module, DepthwiseConv):
+            module.dwconv.register_forward_hook(lambda _, inputs, __: strides.append(inputs[0].stride()))
     with torch.no_grad():
-        hidden = demo_network.fuse([demo_network.modulate("s1", demo_network.features("s1", images["s1"]), None)])
-        bands = list(finish_in_bands(hidden, demo_network.last, rows=rows))
-        joined = torch.cat([outputs for _, outputs in bands], dim=1).permute(0, 3, 1, 2)
-        assert (joined - demo_network.finish(hidden)).abs().max() < 2e-6
-    assert [(band.start, outputs.shape[1]) for band, outputs in bands] == [
-        (start, min(rows, 64 - start)) for start in range(0, 64, rows)
-    ]
+        demo_network.features("s1", images["s1"][:1])
+    assert len(strides) == 4
+    assert all(stride[1] == 1 and stride[0] > stride[2] > stride[3] for stride in strides)
 
 
 def test_an_absent_modality_is_not_encoded(demo_network: SegFormer, images: dict[str, Tensor]) -> None:
