@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from betaearth.errors import ConfigError, DataError
-from betaearth.inference.composite import AnnualComposite
+from betaearth.inference.precision import Precision
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, check_tiling
 from betaearth.nn.variants import CUSTOM, DEFAULT_VARIANT, VARIANTS, Family, Variant
 from betaearth.nn.weight_files import CONFIG_NAME, FORMAT
@@ -19,6 +20,7 @@ from betaearth.scenes.model import SceneArrays, Sensor
 
 if TYPE_CHECKING:
     from betaearth.inference.model import BetaEarth
+    from betaearth.inference.observer import Observation, Observer
     from betaearth.products.embedding import Embedding
 
 _HOW_TO_SAY = (
@@ -35,7 +37,9 @@ class InferenceOptions(BaseModel):
     tile_size: int = DEFAULT_TILE_SIZE
     """Edge of a window in pixels, a multiple of 32."""
     overlap: int = DEFAULT_OVERLAP
-    """Pixels that neighbouring windows share, at most half a window."""
+    """Pixels that neighbouring windows share, less than a window."""
+    precision: Precision = Precision.FLOAT32
+    """Arithmetic of the encoders: `float32`, or `bf16` where the device has it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -49,15 +53,17 @@ class InferenceOptions(BaseModel):
 def composite_sensors(variant: Variant) -> frozenset[Sensor]:
     """Return the sensors that an annual composite of a variant is made of, the DEM where it takes one.
 
+    A DINOv3 variant joins a set of any size, so it takes one sensor too. How well it does then was never published.
+
     Raises:
         ConfigError: the variant needs all its inputs at once, and a scene is one sensor's; or nothing says
             which variant it is.
     """
     alone = "an annual composite embeds one sensor's scene at a time"
-    if variant.family is Family.DINOV3 or not variant.any_subset:
+    if not (variant.any_subset or variant.family is Family.DINOV3):
         if variant.name == CUSTOM and variant.family is Family.SEGFORMER:
             raise ConfigError(f"{alone}, and nothing says whether these weights can: {_HOW_TO_SAY}")
-        able = [name for name, other in VARIANTS.items() if other.any_subset]
+        able = [name for name, other in VARIANTS.items() if other.any_subset or other.family is Family.DINOV3]
         raise ConfigError(
             f"{alone}, and {variant.name} needs {', '.join(variant.inputs)} at once; those that work are "
             f"{', '.join(able)}"
@@ -92,17 +98,42 @@ def annual_embedding(
         ConfigError: see `composite_sensors`.
         DataError: arrays do not fit the grid, or the variant does not take a scene's sensor.
     """
+    from betaearth.inference.composite import AnnualComposite  # loads torch, which the options can do without
+
     composite_sensors(model.variant)
     metres = None if dem is None else _metres(_fitting(dem, shape))
-    observer = model.observer(shape, dem=metres, tile_size=options.tile_size, overlap=options.overlap)
-    composite = AnnualComposite(shape)
-    for scene in scenes:
-        valid = _fitting(scene, shape).valid
-        if valid.any():
-            sensor, doy = scene.scene.sensor, scene.scene.doy
-            composite.add(observer.observe(sensor, scene.data, doy=doy, usable=valid), valid)
+    observer = model.observer(
+        shape, dem=metres, tile_size=options.tile_size, overlap=options.overlap, precision=options.precision
+    )
+    composite = AnnualComposite(shape, model.device)
+    for scene, observation in ahead(_prepared(observer, scenes, shape)):
+        if observation is not None:
+            composite.add(observer.bands(observation), scene.valid)
         on_scene(scene)
     return composite.result()
+
+
+def _prepared(
+    observer: Observer, scenes: Iterable[SceneArrays], shape: tuple[int, int]
+) -> Iterator[tuple[SceneArrays, Observation | None]]:
+    """Check and scale scenes; None for one without a valid pixel."""
+    for scene in scenes:
+        valid = _fitting(scene, shape).valid
+        sensor, doy = scene.scene.sensor, scene.scene.doy
+        yield scene, observer.prepare(sensor, scene.data, doy=doy, usable=valid) if valid.any() else None
+
+
+Item = TypeVar("Item")
+_END: Final = object()
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items while the next one is being made in a thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="betaearth-prepare") as thread:
+        pending = thread.submit(next, items, _END)
+        while (item := pending.result()) is not _END:
+            pending = thread.submit(next, items, _END)
+            yield item  # type: ignore[misc]  # the sentinel is gone
 
 
 def _fitting(scene: SceneArrays, shape: tuple[int, int]) -> SceneArrays:

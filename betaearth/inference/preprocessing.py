@@ -1,18 +1,19 @@
 """From raw pixels to what the networks were trained on, and the checks of what users hand in.
 
-Inputs are named by sensor: `s2_l1c`, `s2_l2a`, `s1`, `dem`. Scaling is that of the released weights; whatever
-is not a number counts as missing.
+Inputs are named by sensor: `s2_l1c`, `s2_l2a`, `s1`, `dem`. Scaling is that of the released weights.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from betaearth.errors import DataError
-from betaearth.scenes.masks import dem_valid, s1_valid
+from betaearth.scenes.masks import S1_NODATA, dem_valid, s1_valid
 from betaearth.scenes.model import BANDS, S2_BANDS, Sensor
 
 S1_FLOOR = np.float32(1e-10)
@@ -20,14 +21,24 @@ S1_FLOOR = np.float32(1e-10)
 DECIBELS = np.float32(25)
 """-25 dB is scaled to 0, and 0 dB to 1."""
 LAST_DAY = 366
+OPTICAL = (Sensor.S2_L1C, Sensor.S2_L2A)
+NODATA: Mapping[Sensor, str] = MappingProxyType(
+    {
+        Sensor.S2_L1C: "0 in every band",
+        Sensor.S2_L2A: "0 in every band",
+        Sensor.S1: "-32768, or not above 0",
+        Sensor.DEM: "-32767, or anything down from -30000",
+    }
+)
+"""What stands where a sensor saw nothing, in words."""
+MOSTLY = 0.5
 RGB = tuple(S2_BANDS.index(band) for band in ("B04", "B03", "B02"))
 """Indices of red, green and blue in `S2_BANDS`."""
 
 
 def normalise_s2(digital_numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale Sentinel-2 digital numbers, DN / 10000, not clipped; what is no number counts as 0."""
-    reflectance = digital_numbers / np.float32(10000)
-    reflectance[~np.isfinite(reflectance)] = 0
+    """Scale Sentinel-2 digital numbers, DN / 10000, not clipped."""
+    reflectance: NDArray[np.float32] = digital_numbers / np.float32(10000)
     return reflectance
 
 
@@ -69,28 +80,86 @@ def check_input(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
         (band, y, x) float32.
 
     Raises:
-        DataError: it is not numeric, or its shape is not (band, y, x) with the sensor's bands and some
-            pixels.
+        DataError: its shape is not (band, y, x) with the sensor's bands and some pixels, it is not numeric, it is
+            Sentinel-2 as anything but integers, or it holds NaN or infinity.
+    """
+    values = check_shape(sensor, array)
+    if sensor in OPTICAL and not np.issubdtype(values.dtype, np.integer):
+        raise DataError(
+            f"{sensor} {values.shape} has dtype {values.dtype}; digital numbers as integers are needed (uint16, about "
+            "0-10000): reflectance times 10000, rounded; or scaled values with normalise=False"
+        )
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        known = values.astype(np.float32)
+    if unknown := int(known.size - np.isfinite(known).sum()):
+        raise DataError(
+            f"{sensor} {values.shape} holds {unknown} values that are NaN or infinite; pixels without data are "
+            f"{NODATA[sensor]} there"
+        )
+    return known
+
+
+def check_shape(sensor: Sensor, array: ArrayLike) -> NDArray[np.generic]:
+    """Check that an array holds real numbers, (band, y, x) with the sensor's bands.
+
+    Raises:
+        DataError: it does not.
     """
     values = np.asarray(array)
     bands = BANDS[sensor]
     if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
-        raise DataError(f"{sensor} has dtype {values.dtype}; real numbers are needed")
+        raise DataError(f"{sensor} {values.shape} has dtype {values.dtype}; real numbers are needed")
     if values.ndim != 3 or values.shape[0] != len(bands) or 0 in values.shape:
         raise DataError(f"{sensor} has shape {values.shape}; ({len(bands)}, y, x) is needed: {', '.join(bands)}")
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, which counts as missing
-        return values.astype(np.float32)
+    return values
 
 
-def check_scaled(sensor: Sensor, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an input that its user has scaled.
+def check_scaled(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
+    """Check an input that its user has scaled.
 
     Raises:
-        DataError: it holds a value that is not finite, which would spread over the whole window.
+        DataError: see `check_shape`; or it holds a value that is not finite, which would spread over the whole window.
     """
+    scaled = check_shape(sensor, array).astype(np.float32)
     if not np.isfinite(scaled).all():
-        raise DataError(f"{sensor} holds values that are not finite; with normalise=False every value is used")
+        raise DataError(
+            f"{sensor} {scaled.shape} holds values that are not finite; with normalise=False every value is used"
+        )
     return scaled
+
+
+def check_content(sensor: Sensor, raw: NDArray[np.float32]) -> None:
+    """Check that an array (band, y, x) holds data, and warn where it seems to be in another unit.
+
+    Raises:
+        DataError: not one pixel has data.
+    """
+    decibels = sensor is Sensor.S1 and looks_like_decibels(raw)
+    if not has_data(sensor, raw):
+        hint = "; it looks like decibels: linear power is needed, 10 ** (dB / 10)" if decibels else ""
+        raise DataError(
+            f"{sensor} {raw.shape} holds no data: every pixel is {NODATA[sensor]}{hint}; leave out what is not there"
+        )
+    if decibels:
+        warnings.warn(
+            f"{sensor} {raw.shape} looks like decibels, for most of it is negative: linear power is needed, "
+            "10 ** (dB / 10)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def has_data(sensor: Sensor, raw: NDArray[np.float32]) -> bool:
+    """Tell whether any pixel of (band, y, x) has data."""
+    if sensor is Sensor.DEM:
+        return bool(dem_valid(raw).any())
+    return bool(s1_valid(raw).any() if sensor is Sensor.S1 else raw.any())
+
+
+def looks_like_decibels(power: NDArray[np.float32]) -> bool:
+    """Tell whether most of Sentinel-1 values are negative, which power never is; nodata does not count."""
+    known = power[power > S1_NODATA]
+    return bool(known.size) and float((known < 0).mean()) > MOSTLY
 
 
 def prepare(inputs: Mapping[Sensor, ArrayLike], *, scale: bool = True) -> dict[Sensor, NDArray[np.float32]]:
@@ -104,15 +173,19 @@ def prepare(inputs: Mapping[Sensor, ArrayLike], *, scale: bool = True) -> dict[S
         Sensor to (band, y, x) float32 in the networks' range.
 
     Raises:
-        DataError: there is none, one is malformed (see `check_input`), or their pixels do not lie on one
-            grid.
+        DataError: there is none, one is malformed (see `check_input`) or empty (`check_content`), or their pixels do
+            not lie on one grid.
     """
     if not inputs:
         raise DataError(f"no input: give at least one of {', '.join(Sensor)}")
-    arrays = {sensor: check_input(sensor, array) for sensor, array in inputs.items()}
+    check = check_input if scale else check_scaled
+    arrays = {sensor: check(sensor, array) for sensor, array in inputs.items()}
     check_same_grid(arrays)
-    step = normalise if scale else check_scaled
-    return {sensor: step(sensor, array) for sensor, array in arrays.items()}
+    if not scale:
+        return arrays
+    for sensor, array in arrays.items():
+        check_content(sensor, array)
+    return {sensor: normalise(sensor, array) for sensor, array in arrays.items()}
 
 
 def check_same_grid(arrays: Mapping[Sensor, NDArray[np.float32]]) -> None:

@@ -26,18 +26,18 @@ resolution."""
 
 
 def check_tiling(tile_size: int, overlap: int) -> None:
-    """Check that windows of this size and overlap can cover an array and blend evenly.
+    """Check that windows of this size and overlap can cover an array.
 
     Raises:
-        DataError: `tile_size` is not a positive multiple of 32, or `overlap` is not within 0..tile_size / 2.
+        DataError: `tile_size` is not a positive multiple of 32, or `overlap` leaves no step between windows.
     """
-    if tile_size <= 0 or tile_size % STEP:
-        right = max(-(-tile_size // STEP), 1) * STEP
+    if not isinstance(tile_size, int) or tile_size <= 0 or tile_size % STEP:
+        right = max(-(-int(tile_size) // STEP), 1) * STEP
         raise DataError(f"tile_size {tile_size} is not a positive multiple of {STEP}; the next one is {right}")
-    if not 0 <= overlap <= tile_size // 2:
+    if not isinstance(overlap, int) or not 0 <= overlap < tile_size:
         raise DataError(
-            f"overlap {overlap} is not within 0..{tile_size // 2}: windows of tile_size {tile_size} blend "
-            "evenly where neighbours share at most half"
+            f"overlap {overlap} is not within 0..{tile_size - 1}: neighbouring windows of tile_size {tile_size} share "
+            f"so many pixels; {tile_size // 2} is usual"
         )
 
 
@@ -49,13 +49,16 @@ def window_origins(size: int, tile_size: int, overlap: int) -> tuple[int, ...]:
 
 
 def blend_weights(tile_size: int, overlap: int) -> NDArray[np.float32]:
-    """Weights of a window, (tile_size, tile_size), in (0, 1]."""
-    trapezoid = np.ones(tile_size)
+    """Weights of a window, (tile_size, tile_size), in (0, 1].
+
+    Where more than half is shared, the two ramps cross and the lower one counts, so that a window weighs the same from
+    all sides.
+    """
+    ramp = np.ones(tile_size)
     if overlap:
-        ramp = np.maximum(np.linspace(0.0, 1.0, overlap), RIM_WEIGHT)
-        trapezoid[:overlap] = ramp
-        trapezoid[tile_size - overlap :] = ramp[::-1]
-    return np.outer(trapezoid, trapezoid).astype(np.float32)
+        ramp[:overlap] = np.maximum(np.linspace(0.0, 1.0, overlap), RIM_WEIGHT)
+    profile = np.minimum(ramp, ramp[::-1])
+    return np.outer(profile, profile).astype(np.float32)
 
 
 @dataclass(frozen=True)

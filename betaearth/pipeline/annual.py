@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from betaearth.errors import DataError
 from betaearth.events import Emit, GranuleDropped, SceneEncoded, ScenesSelected
@@ -51,6 +51,8 @@ class Annual:
     """None where no pixel was observed."""
     reason: str | None
     """Why there is no embedding."""
+    computed: Mapping[str, str] = field(default_factory=dict)
+    """On which device and in which arithmetic; empty where nothing was."""
 
 
 def choose(job: Job, source: Source, model: BetaEarth) -> Choice:
@@ -84,13 +86,22 @@ def compute_annual(job: Job, choice: Choice, model: BetaEarth, emit: Emit) -> An
     if not choice.scenes:
         return Annual(choice, (), None, no_scene_reason(choice))
     dem = read_scene(choice.dem, job.grid) if choice.dem else None
-    observed = [observe(dem)] if dem else []
-    scenes = watch(read_scenes(choice.scenes, job.grid), job, len(choice.scenes), observed, emit)
-    embedding = annual_embedding(model, scenes, dem, job.grid.shape, job.options.inference)
+    done: list[Observed] = []
+
+    def note(arrays: SceneArrays) -> None:
+        for granule, reason in arrays.unreadable.items():
+            emit(GranuleDropped(job.name, job.year, granule=granule, reason=reason))
+        emit(SceneEncoded(job.name, job.year, scene=arrays.scene.id, index=len(done) + 1, total=len(choice.scenes)))
+        done.append(observe(arrays))
+
+    scenes = read_scenes(choice.scenes, job.grid)
+    embedding = annual_embedding(model, scenes, dem, job.grid.shape, job.options.inference, on_scene=note)
+    observed = [*([observe(dem)] if dem else []), *done]
     refuse_unreadable(job, observed)
     if not embedding.valid.any():
         return Annual(choice, tuple(observed), None, "no chosen scene has a valid pixel over the grid")
-    return Annual(choice, tuple(observed), embedding, None)
+    computed = {"device": model.device_name, "precision": model.arithmetic(job.options.inference.precision).value}
+    return Annual(choice, tuple(observed), embedding, None, computed)
 
 
 def refuse_unreadable(job: Job, observed: Sequence[Observed]) -> None:
@@ -110,18 +121,6 @@ def refuse_unreadable(job: Job, observed: Sequence[Observed]) -> None:
             f"{job.name} {job.year}: none of the {len(scenes)} chosen scenes could be read ({granule}: {reason}); "
             "make the source's files readable and run again"
         )
-
-
-def watch(
-    scenes: Iterable[SceneArrays], job: Job, total: int, observed: list[Observed], emit: Emit
-) -> Iterator[SceneArrays]:
-    """Hand scenes on while noting what became of them."""
-    for index, arrays in enumerate(scenes, start=1):
-        for granule, reason in arrays.unreadable.items():
-            emit(GranuleDropped(job.name, job.year, granule=granule, reason=reason))
-        observed.append(observe(arrays))
-        yield arrays
-        emit(SceneEncoded(job.name, job.year, scene=arrays.scene.id, index=index, total=total))
 
 
 def observe(arrays: SceneArrays) -> Observed:

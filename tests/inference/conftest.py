@@ -6,8 +6,6 @@ the same weights can be compared number by number.
 
 from __future__ import annotations
 
-import math
-import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,11 +13,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.seeded import SEED, weight
 from betaearth.inference.model import BetaEarth
-from betaearth.nn.segformer import RGB_MODALITY, EmbeddingNetwork, RGBOnly, SegFormer, SegFormerConfig
+from betaearth.nn.backbone_weights import vision_transformer
+from betaearth.nn.backbones import BACKBONES, Backbone
+from betaearth.nn.dinov3 import DINOv3Config
+from betaearth.nn.network import EmbeddingNetwork
+from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormer, SegFormerConfig
 from betaearth.nn.variants import VARIANTS
+from tests.dinov3 import seeded_head, timm_tensors
 
-SEED = 20251122
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -38,27 +41,6 @@ def demo() -> BetaEarth:
     return BetaEarth.from_pretrained("demo", device="cpu")
 
 
-def seeded_tensor(key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Weights of one entry of a state dict: a function of its key and shape alone."""
-    rng = np.random.Generator(np.random.PCG64([SEED, zlib.crc32(key.encode())]))
-    if key.endswith("freqs"):
-        exponents = np.arange(0, 2 * shape[0], 2, dtype=np.float32)
-        frequencies: NDArray[np.float32] = np.exp(exponents * np.float32(-math.log(10000.0) / (2 * shape[0])))
-        return frequencies
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    scale, offset = 1.0, np.zeros(1)
-    if key == "time_cond.film.proj.weight":
-        scale = 0.05
-    elif key == "time_cond.film.proj.bias":
-        scale, offset = 0.15, np.repeat([1.0, 0.0], shape[0] // 2)
-    elif len(shape) == 1:
-        scale, offset = 0.1, np.full(1, 0.0 if key.endswith("bias") else 1.0)
-    else:
-        gain = 1.3 if "seg_blocks" in key or "patch_embed" in key else 1.0
-        scale = gain / math.sqrt(math.prod(shape[1:]))
-    return (offset.astype(np.float32) + scale * noise).astype(np.float32)
-
-
 @pytest.fixture(scope="session")
 def seeded_model() -> Callable[[str], BetaEarth]:
     """Give the full-size model of a variant with seeded weights; each is made once."""
@@ -73,15 +55,22 @@ def seeded_model() -> Callable[[str], BetaEarth]:
 
 
 def _seeded_network(name: str) -> EmbeddingNetwork:
+    if VARIANTS[name].backbone:
+        return _seeded_dinov3(BACKBONES[str(VARIANTS[name].backbone)])
     with torch.device("meta"):
         network: EmbeddingNetwork
         rgb = name == "rgb-only"
-        network = RGBOnly(SegFormerConfig(modalities=RGB_MODALITY)) if rgb else SegFormer(SegFormerConfig())
-    tensors = {
-        key: torch.from_numpy(seeded_tensor(key, tuple(value.shape))) for key, value in network.state_dict().items()
-    }
+        film = VARIANTS[name].doy
+        network = RGBOnly(SegFormerConfig(modalities=RGB_MODALITY)) if rgb else SegFormer(SegFormerConfig(film=film))
+    tensors = {key: torch.from_numpy(weight(key, tuple(value.shape))) for key, value in network.state_dict().items()}
     network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _seeded_dinov3(backbone: Backbone) -> EmbeddingNetwork:
+    head = seeded_head(DINOv3Config(dim=backbone.dim))
+    head.use_backbone(vision_transformer(timm_tensors(backbone), backbone, "seeded weights"))
+    return head
 
 
 @pytest.fixture(scope="session")

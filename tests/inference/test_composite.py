@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from betaearth.errors import DataError
+from betaearth.inference.blend import Band
 from betaearth.inference.composite import AnnualComposite
 
 
@@ -16,6 +20,15 @@ def unit(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     vectors = rng.standard_normal((*shape, 64))
     scaled: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
     return scaled
+
+
+def bands(vectors: NDArray[np.float32], rows: int = 2) -> list[Band]:
+    """Cut a scene's vectors into bands."""
+    height = len(vectors)
+    return [
+        Band(slice(start, min(start + rows, height)), torch.from_numpy(vectors[start : start + rows]))
+        for start in range(0, height, rows)
+    ]
 
 
 @settings(deadline=None, max_examples=40)
@@ -26,7 +39,8 @@ def test_it_is_the_mean_on_the_unit_sphere(scenes: int, seed: int, share: float)
     valid = rng.random((scenes, 5, 4)) < share
     composite = AnnualComposite((5, 4))
     for scene, mask in zip(vectors, valid, strict=True):
-        composite.add(np.where(mask[..., None], scene, np.float32(np.nan)), mask)
+        stretched = scene * rng.uniform(0.1, 10, (5, 4, 1)).astype(np.float32)
+        composite.add(bands(np.where(mask[..., None], stretched, np.float32(np.nan))), mask)
     result = composite.result()
     for y, x in np.ndindex(5, 4):
         seen = vectors[valid[:, y, x], y, x].astype(np.float64)
@@ -51,7 +65,7 @@ def test_nothing_added_is_not_observed() -> None:
 def test_one_scene_stays_as_it_is() -> None:
     vectors = unit(np.random.default_rng(0), 3, 3)
     composite = AnnualComposite((3, 3))
-    composite.add(vectors, np.ones((3, 3), dtype=np.bool_))
+    composite.add(bands(vectors), np.ones((3, 3), dtype=np.bool_))
     result = composite.result()
     assert np.abs(result.vectors - vectors).max() < 2e-7
     assert result.dispersion.max() < 1e-6
@@ -61,8 +75,8 @@ def test_one_scene_stays_as_it_is() -> None:
 def test_opposite_observations_have_no_direction(noise: float) -> None:
     vectors = unit(np.random.default_rng(0), 1, 1)
     composite = AnnualComposite((1, 1))
-    composite.add(vectors, np.array([[True]]))
-    composite.add(-vectors + np.float32(noise), np.array([[True]]))
+    composite.add(bands(vectors), np.array([[True]]))
+    composite.add(bands(-vectors + np.float32(noise)), np.array([[True]]))
     result = composite.result()
     assert (result.count.item(), result.dispersion.item(), result.valid.item()) == (0, 0, False)
     assert not result.vectors.any()
@@ -74,7 +88,7 @@ def test_what_nearly_cancels_out_still_has_a_direction() -> None:
     vectors[1, 0, 0, :2] = 1e-4, -1
     composite = AnnualComposite((1, 1))
     for scene in vectors:
-        composite.add(scene, np.array([[True]]))
+        composite.add(bands(scene), np.array([[True]]))
     result = composite.result()
     assert result.vectors[0, 0, :2].tolist() == pytest.approx([1, 0])
     assert result.count.item() == 2
@@ -89,14 +103,17 @@ def test_types_are_those_of_the_product() -> None:
 
 def test_wrong_shapes_are_refused_with_both() -> None:
     composite = AnnualComposite((2, 3))
-    for vectors, valid in (((2, 3, 63), (2, 3)), ((3, 2, 64), (2, 3)), ((2, 3, 64), (3, 2))):
-        with pytest.raises(DataError, match=r"do not fit a composite \(2, 3, 64\)"):
-            composite.add(np.zeros(vectors, dtype=np.float32), np.zeros(valid, dtype=np.bool_))
+    with pytest.raises(DataError, match=r"valid \(3, 2\) does not fit a composite \(2, 3\)"):
+        composite.add([], np.zeros((3, 2), dtype=np.bool_))
+    for wrong in ((2, 3, 63), (2, 2, 64), (1, 3, 64)):
+        with pytest.raises(DataError, match=rf"vectors {re.escape(str(wrong))} do not fit \(2, 3, 64\)"):
+            composite.add([Band(slice(0, 2), torch.zeros(wrong))], np.zeros((2, 3), dtype=np.bool_))
 
 
 def test_a_valid_pixel_that_is_not_finite_is_refused() -> None:
     vectors = unit(np.random.default_rng(0), 2, 2)
     vectors[1, 1, 7] = np.inf
     composite = AnnualComposite((2, 2))
-    with pytest.raises(DataError, match="valid pixels that are not finite"):
-        composite.add(vectors, np.ones((2, 2), dtype=np.bool_))
+    composite.add(bands(vectors), np.ones((2, 2), dtype=np.bool_))
+    with pytest.raises(DataError, match="1 valid pixels are not finite"):
+        composite.result()

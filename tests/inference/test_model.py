@@ -19,6 +19,7 @@ from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormerConfig
 from betaearth.nn.variants import VARIANTS
 from betaearth.nn.weight_files import find_weights
 from betaearth.scenes.model import Sensor
+from tests.weights_server import WeightsServer
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +63,19 @@ def test_the_signatures_are_the_published_ones() -> None:
         "overlap": 112,
         "normalise": True,
         "l2_norm": True,
+        "precision": "float32",
     }
     load = inspect.signature(BetaEarth.from_pretrained).parameters
     assert {name: p.default for name, p in load.items()} == {
         "repo_or_path": "asterisk-labs/betaearth-segformer-film-robust",
         "device": None,
         "dinov3_weights": None,
+        "revision": None,
+        "mirror": None,
+        "sha256": None,
+        "cache": None,
     }
+    assert [name for name, p in load.items() if p.kind is p.KEYWORD_ONLY] == ["revision", "mirror", "sha256", "cache"]
 
 
 def test_the_demo_says_what_it_is(demo: BetaEarth) -> None:
@@ -89,16 +96,13 @@ def test_a_copy_of_the_demo_in_a_folder_is_the_demo(demo: BetaEarth, tmp_path: P
         assert np.array_equal(embed(copy, s1=raw["s1"]), embed(demo, s1=raw["s1"]))
 
 
-def test_the_default_is_robust_and_is_not_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_is_robust_and_is_fetched(
+    hub: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"weights of robust .*folder that holds model\.safetensors"):
-        BetaEarth.from_pretrained()
-
-
-@pytest.mark.parametrize("arguments", [("dinov3-vits16",), ("demo", "cpu", "backbone.safetensors")])
-def test_dinov3_is_not_supported(arguments: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match="not supported by this version"):
-        BetaEarth.from_pretrained(*arguments)
+    with pytest.raises(ConfigError, match=r"asterisk-labs/betaearth-segformer-film-robust: .* no such repository"):
+        BetaEarth.from_pretrained(cache=tmp_path)
+    assert hub.asked == ["GET /api/models/asterisk-labs/betaearth-segformer-film-robust"]
 
 
 def test_a_device_that_is_none_is_refused() -> None:
@@ -138,19 +142,27 @@ def test_without_l2_norm_it_is_the_networks_output(demo: BetaEarth, raw: dict[st
 
 
 def test_inputs_are_left_untouched(demo: BetaEarth, raw: dict[str, Any]) -> None:
-    copies = {name: array.astype(np.float32) for name, array in raw.items()}
-    copies["dem"][0, 0, 0] = np.nan
-    before = {name: array.copy() for name, array in copies.items()}
-    embed(demo, **copies)
-    assert all(np.array_equal(copies[name], before[name], equal_nan=True) for name in copies)
+    before = {name: array.copy() for name, array in raw.items()}
+    embed(demo, **raw)
+    assert all(np.array_equal(raw[name], before[name]) for name in raw)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_one_value_that_is_no_number_spoils_nothing(demo: BetaEarth, raw: dict[str, Any], value: float) -> None:
-    for name, array in raw.items():
-        spoiled = array.astype(np.float32)
-        spoiled[0, 3, 4] = value
+def test_nodata_spoils_nothing(demo: BetaEarth, raw: dict[str, Any]) -> None:
+    for name, value in {"s2_l2a": 0, "s2_l1c": 0, "s1": -32768, "dem": -32767}.items():
+        spoiled = raw[name].copy()
+        spoiled[:, 3, 4] = value
         assert np.isfinite(embed(demo, **{**raw, name: spoiled})).all()
+
+
+def test_equal_inputs_give_equal_bytes(demo: BetaEarth, raw: dict[str, Any]) -> None:
+    first, second = (embed(demo, **raw) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+    observers = [demo.observer((40, 50), dem=raw["dem"], tile_size=64, overlap=32) for _ in range(2)]
+    years = [
+        [observer.observe(Sensor.S1, raw["s1"], doy=doy).tobytes() for doy in (10, 200, 10)] for observer in observers
+    ]
+    assert years[0] == years[1]
+    assert years[0][0] == years[0][2]
 
 
 def test_no_input_at_all_is_refused(demo: BetaEarth, rgb: BetaEarth) -> None:
@@ -175,7 +187,9 @@ def test_rgb_takes_sentinel_2_only_and_l1c_first(rgb: BetaEarth, raw: dict[str, 
     ("options", "message"),
     [
         ({"tile_size": 200}, "the next one is 224"),
-        ({"overlap": 113}, r"overlap 113 is not within 0\.\.112"),
+        ({"overlap": 224}, r"overlap 224 is not within 0\.\.223"),
+        ({"overlap": 1.5}, r"overlap 1\.5 is not within 0\.\.223"),
+        ({"precision": "fp16"}, "precision 'fp16' is none of float32, bf16"),
         ({"doy": 400}, "doy 400 is not a day of the year"),
     ],
 )

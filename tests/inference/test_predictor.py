@@ -18,7 +18,7 @@ from betaearth.inference.elevation import Elevation
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.predictor import Predictor, to_unit_length
 from betaearth.inference.windows import Tiling
-from betaearth.nn.segformer import EmbeddingNetwork
+from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.weights import build_network, load_state_dict
 
 
@@ -38,9 +38,13 @@ def scaled(height: int, width: int, seed: int = 0) -> dict[str, NDArray[np.float
 def published(
     network: EmbeddingNetwork, inputs: Mapping[str, NDArray[np.float32]], doy: int, tile: int, overlap: int
 ) -> NDArray[np.float64]:
-    """The published blend, written plainly: ramps from exactly zero, whole windows, double precision."""
+    """The published blend, written plainly: ramps from exactly zero, whole windows, double precision.
+
+    Beyond half a window, where the published one is lopsided, the lower ramp counts.
+    """
     height, width = next(iter(inputs.values())).shape[1:]
-    ramp = np.concatenate([np.linspace(0, 1, overlap), np.ones(tile - 2 * overlap), np.linspace(1, 0, overlap)])
+    rise = np.concatenate([np.linspace(0, 1, overlap), np.ones(tile - overlap)])
+    ramp = np.minimum(rise, rise[::-1])
     weight = np.outer(ramp, ramp)[..., None]
     total, weights = np.zeros((height, width, 64)), np.zeros((height, width, 1))
     stride = tile - overlap
@@ -59,7 +63,15 @@ def published(
 
 @pytest.mark.parametrize(
     ("height", "width", "tile", "overlap"),
-    [(64, 64, 64, 32), (65, 64, 64, 32), (100, 131, 64, 32), (97, 130, 64, 10), (70, 96, 32, 16), (64, 96, 32, 0)],
+    [
+        (64, 64, 64, 32),
+        (65, 64, 64, 32),
+        (100, 131, 64, 32),
+        (97, 130, 64, 10),
+        (70, 96, 32, 16),
+        (64, 96, 32, 0),
+        (90, 70, 64, 57),
+    ],
 )
 def test_only_the_rim_differs_from_the_published_blend(
     network: EmbeddingNetwork, height: int, width: int, tile: int, overlap: int
@@ -107,19 +119,22 @@ def test_leaving_windows_out_changes_no_usable_pixel(network: EmbeddingNetwork, 
     predictor = Predictor(network, Tiling(shape, 64, 32))
     inputs = scaled(*shape)
     whole, part = predictor.predict(inputs, 10), predictor.predict(inputs, 10, usable=usable)
-    assert np.array_equal(part[usable], whole[usable])
+    # Other windows share a batch, which shows in the last bits.
+    assert np.abs(part[usable] - whole[usable]).max(initial=0) <= 2e-6 * np.abs(whole).max()
     if not usable.any():
         assert not part.any()
 
 
 def test_windows_without_a_usable_pixel_do_no_work(network: EmbeddingNetwork) -> None:
     calls: list[int] = []
-    hook = network.branch("s2_l2a").register_forward_hook(lambda *_: calls.append(1))
+    hook = network.get_submodule("s2l2a_encoder").register_forward_hook(
+        lambda _, inputs, __: calls.append(len(inputs[0]))
+    )
     usable = np.zeros((160, 160), dtype=np.bool_)
     usable[0, 0] = True
     Predictor(network, Tiling((160, 160), 64, 32)).predict(scaled(160, 160), None, usable=usable)
     hook.remove()
-    assert len(calls) == 1
+    assert calls == [1]
 
 
 def test_a_mask_of_another_shape_is_refused(network: EmbeddingNetwork) -> None:
@@ -129,7 +144,9 @@ def test_a_mask_of_another_shape_is_refused(network: EmbeddingNetwork) -> None:
 
 def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingNetwork) -> None:
     calls: list[int] = []
-    hook = network.branch("dem").register_forward_hook(lambda *_: calls.append(1))
+    hook = network.get_submodule("dem_encoder").register_forward_hook(
+        lambda _, inputs, __: calls.append(len(inputs[0]))
+    )
     metres = np.random.default_rng(2).uniform(0, 900, (1, 100, 90)).astype(np.float32)
     tiling = Tiling((100, 90), 64, 32)
     windows = sum(1 for _ in tiling.windows())
@@ -138,10 +155,10 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
     for seed, doy in ((1, 40), (2, 200), (3, None)):
         optical: dict[str, Any] = {"s2_l2a": scaled(100, 90, seed)["s2_l2a"]}
         shared = sharing.predict(optical, doy)
-        assert len(calls) == windows
+        assert sum(calls) == windows
         alone = Predictor(network, tiling).predict({**optical, "dem": (metres - low) / (high - low)}, doy)
         assert np.abs(shared - alone).max() < 1e-5
-        del calls[windows:]
+        calls[:] = [windows]
     hook.remove()
 
 

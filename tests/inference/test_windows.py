@@ -14,7 +14,7 @@ from betaearth.inference.windows import Tiling, blend_weights, check_tiling, win
 @st.composite
 def tilings(draw: st.DrawFn) -> Tiling:
     tile_size = 32 * draw(st.integers(1, 8))
-    overlap = draw(st.integers(0, tile_size // 2))
+    overlap = draw(st.integers(0, tile_size // 2) | st.integers(0, tile_size - 16))
     shape = (draw(st.integers(1, 400)), draw(st.integers(1, 400)))
     return Tiling(shape, tile_size, overlap)
 
@@ -71,6 +71,16 @@ def test_the_trapezoid_rises_and_falls_over_the_overlap() -> None:
     assert blend_weights(64, 16)[32, 16:48].tolist() == [1.0] * 32
 
 
+@pytest.mark.parametrize("overlap", [113, 200, 223])
+def test_beyond_half_a_window_the_lower_ramp_counts(overlap: int) -> None:
+    weights = blend_weights(224, overlap)
+    assert np.array_equal(weights, weights[::-1])
+    assert np.array_equal(weights, weights.T)
+    middle = weights[112] / weights[112].max()
+    expected = [min(i, 223 - i) / (overlap - 1) for i in range(224)]
+    assert middle[1:-1] == pytest.approx((np.minimum(expected, 1) / min(max(expected), 1))[1:-1], abs=1e-6)
+
+
 def test_without_overlap_every_pixel_weighs_the_same() -> None:
     assert np.array_equal(blend_weights(32, 0), np.ones((32, 32), dtype=np.float32))
 
@@ -96,9 +106,9 @@ def test_a_tile_size_that_cannot_be_encoded_is_refused_with_the_next_that_can(ti
         check_tiling(tile_size, 0)
 
 
-@pytest.mark.parametrize(("tile_size", "overlap"), [(224, 113), (224, 224), (224, -1), (32, 17)])
-def test_an_overlap_beyond_half_a_window_is_refused(tile_size: int, overlap: int) -> None:
-    with pytest.raises(DataError, match=rf"overlap {overlap} is not within 0\.\.{tile_size // 2}"):
+@pytest.mark.parametrize(("tile_size", "overlap"), [(224, 224), (224, 300), (224, -1), (32, 32)])
+def test_an_overlap_that_leaves_no_step_is_refused(tile_size: int, overlap: int) -> None:
+    with pytest.raises(DataError, match=rf"overlap {overlap} is not within 0\.\.{tile_size - 1}"):
         check_tiling(tile_size, overlap)
 
 

@@ -1,0 +1,145 @@
+"""Blending windows into one field, in the hidden layer, row by row.
+
+The network's last step is linear, so it waits until the windows are blended and then runs once per pixel, not once per
+window. The hidden layer has four times the channels of the result, so it is never held at full resolution for more than
+a few rows: windows stay at 1/4 resolution until every window over their rows is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from betaearth.inference.windows import Tiling, Window
+from betaearth.nn.network import SCALE, EmbeddingNetwork
+from betaearth.nn.tail import BilinearRows
+
+CPU_ROWS = 8
+"""Rows that a CPU blends at a time, so that they stay in its cache."""
+CUDA_ROWS = 56
+"""Rows that a GPU blends at a time: large kernels, and 61 MB of a 1068 px wide hidden layer."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Some finished rows of a prediction."""
+
+    rows: slice
+    """Their place in the place's own rows."""
+    vectors: Tensor
+    """(rows, x, 64), the weighted mean of the windows' outputs, not normalised; zero where no window was."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A window's hidden layer."""
+
+    window: Window
+    cells: Tensor
+    """(size / 4, size / 4, c)."""
+
+    @property
+    def end(self) -> int:
+        return self.window.y + self.window.size
+
+
+class Blend:
+    """A running blend of windows that come row by row.
+
+    Every row of the result is finished as soon as no window can cover it any more.
+    """
+
+    def __init__(self, network: EmbeddingNetwork, tiling: Tiling, device: torch.device) -> None:
+        """Begin with no window.
+
+        Args:
+            network: whose hidden layer it is.
+            tiling: the windows.
+            device: where the hidden layers lie.
+        """
+        self._network = network
+        self._inner = tiling.inner
+        self._width = tiling.padded_shape[1]
+        self._height = tiling.padded_shape[0]
+        self._weights = torch.from_numpy(tiling.weights()).to(device)[:, :, None]
+        self._upsampling = BilinearRows(
+            tiling.tile_size // SCALE, corners_aligned=network.corners_aligned, device=device
+        )
+        self._rows = CUDA_ROWS if device.type == "cuda" else CPU_ROWS
+        self._pieces: list[_Piece] = []
+        self._done = 0
+
+    def add(self, windows: Sequence[Window], hidden: Tensor) -> None:
+        """Add windows, in the order of their rows.
+
+        Args:
+            windows: where they lie.
+            hidden: (n, c, size / 4, size / 4) from `EmbeddingNetwork.fuse`.
+        """
+        cells = hidden.permute(0, 2, 3, 1).contiguous()
+        self._pieces += [_Piece(window, piece) for window, piece in zip(windows, cells.unbind(0), strict=True)]
+
+    def finished(self, until: int | None = None) -> Iterator[Band]:
+        """Yield the bands above a row of the padded shape that no later window covers; None for all that is left.
+
+        Rows over which no window was are left out.
+        """
+        until = self._height if until is None else until
+        # Between two rows of windows the same windows cover every row.
+        starts = {piece.window.y for piece in self._pieces if self._done < piece.window.y < until}
+        for start, stop in pairwise(sorted({self._done, *starts, until})):
+            yield from self._group(slice(start, stop))
+        self._done = until
+        self._pieces = [piece for piece in self._pieces if piece.end > until]
+
+    def _group(self, group: slice) -> Iterator[Band]:
+        """Yield the bands of rows that the same windows cover, or that they leave on the way."""
+        pieces = [piece for piece in self._pieces if piece.window.y < group.stop and piece.end > group.start]
+        wide = [(piece, *self._widen(piece, group)) for piece in pieces]
+        for start in range(group.start, group.stop, self._rows):
+            band = slice(start, min(start + self._rows, group.stop))
+            covering = [entry for entry in wide if entry[0].end > band.start]
+            inner = self._crop(band)
+            if covering and inner:
+                kept = slice(inner.start - band.start, inner.stop - band.start)
+                top = self._inner[0].start
+                vectors = self._mean(covering, band)[kept, self._inner[1]]
+                yield Band(slice(inner.start - top, inner.stop - top), vectors)
+
+    def _widen(self, piece: _Piece, group: slice) -> tuple[Tensor, int]:
+        """Upsample along the rows what the group needs of a window; with the first row of the window's cells."""
+        needed = self._upsampling.needed(_within(piece, group))
+        return self._upsampling.widen(piece.cells[needed]), needed.start
+
+    def _mean(self, covering: Sequence[tuple[_Piece, Tensor, int]], band: slice) -> Tensor:
+        """Return the blended outputs of a band, (rows, width, 64)."""
+        height, channels = band.stop - band.start, covering[0][1].shape[2]
+        total = self._weights.new_zeros(height, self._width, channels)
+        weight = self._weights.new_zeros(height, self._width, 1)
+        for piece, wide, first in covering:
+            local = _within(piece, band)
+            activated = self._network.activate(self._upsampling.rows(wide, first, local))
+            start = piece.window.y + local.start - band.start
+            place = (slice(start, start + local.stop - local.start), piece.window.slices[1])
+            total[place].addcmul_(activated, self._weights[local])
+            weight[place] += self._weights[local]
+        outputs = self._network.embed(total.div_(weight.clamp(min=SMALLEST_WEIGHT)))
+        return outputs.masked_fill_(weight == 0, 0.0)
+
+    def _crop(self, band: slice) -> slice | None:
+        """Return the part of a band that lies in the place itself, None where it is padding."""
+        rows = slice(max(band.start, self._inner[0].start), min(band.stop, self._inner[0].stop))
+        return rows if rows.start < rows.stop else None
+
+
+SMALLEST_WEIGHT = 1e-30
+"""Below the product of two rims' weights: only a pixel that no window covers weighs less."""
+
+
+def _within(piece: _Piece, rows: slice) -> slice:
+    """Return the window's own rows within rows of the padded shape."""
+    return slice(max(rows.start, piece.window.y) - piece.window.y, min(rows.stop, piece.end) - piece.window.y)
