@@ -138,10 +138,14 @@ def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:
 
 def variant_record(model: BetaEarth) -> VariantRecord:
     """Describe the network for the manifest."""
+    backbone = model.backbone
     return VariantRecord(
         name=model.variant.name,
         trained=model.trained,
         weights_sha256=model.weights_sha256,
         weights=model.origin,
         inputs=sorted(model.variant.inputs),
+        backbone=backbone.origin if backbone else None,
+        backbone_sha256=backbone.sha256 if backbone else None,
+        backbone_pretraining=backbone.pretraining if backbone else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def describe(
         source_title=source.title,
         granules=sorted(granules.values(), key=lambda record: (record.sensor, record.sensed, record.id)),
         scenes=scene_records(annual),
-        software=software(),
+        software=software(backbone=job.request.variant.backbone is not None),
+        computed=dict(annual.computed),
         created=datetime.now(UTC).replace(microsecond=0),
         seconds=round(seconds, 3),
         attribution=attribution(job, source),
@@ -154,9 +156,10 @@ def scene_records(annual: Annual) -> list[SceneRecord]:
     ]
 
 
-def software() -> dict[str, str]:
-    """List what computed the product."""
-    versions = {name: importlib.metadata.version(name) for name in SOFTWARE}
+def software(*, backbone: bool) -> dict[str, str]:
+    """List what computed the product; transformers too, where it ran the backbone."""
+    names = [*SOFTWARE, *(["transformers"] if backbone and "transformers" in sys.modules else [])]
+    versions = {name: importlib.metadata.version(name) for name in names}
     return {
         "betaearth": __version__,
         "python": platform.python_version(),

@@ -55,6 +55,11 @@ class VariantRecord(Record):
     weights: str
     """Where they came from: a hub id, or a file name. Never a machine path."""
     inputs: list[str]
+    backbone: str | None = None
+    """Where a DINOv3 network's frozen backbone came from; None for a network without one."""
+    backbone_sha256: Sha256 | None = None
+    backbone_pretraining: str | None = None
+    """Images that it learned from, `sat493m` or `lvd1689m`; None where nothing told."""
 
 
 class Request(Record):
@@ -169,6 +174,8 @@ class Manifest(Record):
     """In the order in which they entered the mean."""
     software: dict[str, str]
     """Package to version, and the platform."""
+    computed: dict[str, str] = Field(default_factory=dict)
+    """`device`, and `precision`: what was used, which may be less than was asked for."""
     created: datetime
     seconds: float
     attribution: list[str]

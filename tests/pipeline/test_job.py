@@ -26,6 +26,7 @@ def digest_of(workshop: Workshop, **changes: Any) -> str:
         trained=False,
         weights_sha256=changes.get("weights", workshop.model.weights_sha256),
         origin=changes.get("origin", "x"),
+        backbone=None,
     )
     source = SimpleNamespace(identity=changes.get("source", workshop.source.identity), synthetic=True)
     return tile_year(

@@ -127,6 +127,23 @@ def test_what_follows_from_the_rest_does_not_change_it() -> None:
     assert {request_digest(other) for other in same} == {request_digest(base)}
 
 
+def test_a_backbone_changes_the_digest_by_its_own_alone() -> None:
+    variant = request().variant
+    digests = [
+        request_digest(request(variant=variant.model_copy(update={"backbone": name, "backbone_sha256": sha256})))
+        for name, sha256 in (("a", "0" * 64), ("b", "0" * 64), ("a", "1" * 64), (None, None))
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    assert digests[3] == request_digest(request())
+
+
+def test_without_a_backbone_a_digest_is_what_it_was_before_there_were_any() -> None:
+    """It names the manifests in stores."""
+    digest = "54237cf42238446738df9df8c21245f333cc7a1f82c75d77376809019dab5ae7"
+    assert request_digest(request(algorithm_version="1")) == digest
+
+
 def test_a_request_that_was_stored_has_the_same_digest() -> None:
     stored = Request.model_validate_json(request().model_dump_json())
     assert request_digest(stored) == request_digest(request())
