@@ -22,6 +22,17 @@ class Notice(Event):
 
 
 @dataclass(frozen=True)
+class Downloading(Event):
+    """More of a file of weights has arrived."""
+
+    file: str
+    arrived: int
+    """Bytes so far."""
+    total: int | None
+    """Bytes of the whole file; None where the server does not say."""
+
+
+@dataclass(frozen=True)
 class RunPlanned(Event):
     """What a run is about to do."""
 

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from betaearth.errors import ConfigError
 from betaearth.inference.annual import InferenceOptions
+from betaearth.inference.fetching import WeightsOptions
+from betaearth.nn.weight_cache import default_cache
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.options import ProductOptions
 from betaearth.scenes.selection import SelectionOptions
@@ -21,11 +23,6 @@ from betaearth.scenes.selection import SelectionOptions
 PREFIX = "BETAEARTH_"
 NOT_OURS = frozenset({"BETAEARTH_SAMPLE_DATA"})
 """Names with our prefix that are no settings: the test suite's data folder."""
-
-
-def default_cache() -> Path:
-    """Where what can be made again is kept: `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "betaearth"
 
 
 class Settings(BaseSettings):
@@ -51,7 +48,8 @@ class Settings(BaseSettings):
     spacing_km: float = 10.0
     """Spacing of the Major TOM grid in km."""
     cache: Path = Field(default_factory=default_cache)
-    """What can be made again: synthetic imagery."""
+    """What can be made or fetched again: synthetic imagery, weights."""
+    weights: WeightsOptions = Field(default_factory=WeightsOptions)
     schemas: Path | None = None
     """Folder of STAC extension schemas with an `index.json`, for validation without network."""
     selection: SelectionOptions = Field(default_factory=SelectionOptions)

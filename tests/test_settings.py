@@ -47,3 +47,18 @@ def test_an_empty_variable_is_as_if_it_were_not_there(monkeypatch: pytest.Monkey
     monkeypatch.setenv("BETAEARTH_SCHEMAS", "")
     settings = load_settings({})
     assert (settings.device, settings.schemas) == (None, None)
+
+
+def test_where_weights_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_WEIGHTS__MIRROR", "s3://bucket/weights")
+    monkeypatch.setenv("BETAEARTH_WEIGHTS__SHA256", "AB" * 32)
+    settings = load_settings({"weights": {"revision": "v1"}})
+    assert settings.weights.model_dump() == {"mirror": "s3://bucket/weights", "revision": "v1", "sha256": "ab" * 32}
+    assert "weights" not in settings.production.model_dump(), "what is used enters a product by its own digest"
+
+
+@pytest.mark.parametrize("digest", ["abc", "g" * 64, "0" * 63, "0" * 65])
+def test_a_digest_has_64_digits(digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_WEIGHTS__SHA256", digest)
+    with pytest.raises(ConfigError, match=r"weights\.sha256"):
+        load_settings({})

@@ -17,6 +17,7 @@ from betaearth.cli.options import (
     MaxPerQuarterOption,
     ModelOption,
     OverlapOption,
+    PrecisionOption,
     SourceOption,
     YearsOption,
     settings_from,
@@ -42,6 +43,7 @@ def generate(
     max_cloud: MaxCloudOption = None,
     max_per_quarter: MaxPerQuarterOption = None,
     overlap: OverlapOption = None,
+    precision: PrecisionOption = None,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="float32, or int8 (AlphaEarth's codes).  [default: float32]")
     ] = None,
@@ -58,6 +60,7 @@ def generate(
         max_cloud=max_cloud,
         max_per_quarter=max_per_quarter,
         overlap=overlap,
+        precision=precision,
         dtype=dtype,
     )
     with progress(verbose=verbose) as emit:

@@ -24,6 +24,7 @@ def demo(
 ) -> None:
     """Make a small catalog on the synthetic Earth with the untrained demo network: no network, a few minutes."""
     from betaearth import wiring
+    from betaearth.inference.fetching import WeightsOptions
     from betaearth.pipeline.demo import DEMO_SPACING_KM, run_demo
 
     settings = settings_from(
@@ -35,7 +36,7 @@ def demo(
         spacing_km=DEMO_SPACING_KM,
         cache=out / ".cache",
         schemas=schemas,
-    )
+    ).model_copy(update={"weights": WeightsOptions()})  # a pin in the environment is of other weights
     store = wiring.store_of(settings)
     with progress() as emit:
         workshop = wiring.open_workshop(settings, emit)

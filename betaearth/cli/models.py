@@ -1,56 +1,192 @@
-"""`betaearth models`: the variants, their scores with their source, and their licence."""
+"""`betaearth models`: the variants, their scores with their source, their licence; getting and making weights."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from betaearth.cli.options import JsonOption
+from betaearth.cli.options import JsonOption, settings_from
+from betaearth.cli.progress import progress
 
 if TYPE_CHECKING:
+    from betaearth.inference.transfer import Fetched
     from betaearth.nn.variants import Variant
+    from betaearth.nn.weight_cache import CachedWeights, FetchedRecord
 
 app = typer.Typer(help="The variants and their weights.", no_args_is_help=True)
 
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        envvar="BETAEARTH_CACHE",
+        show_envvar=False,
+        help="Folder that weights are kept in.  [env: BETAEARTH_CACHE; default: ~/.cache/betaearth]",
+    ),
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Variant name or hub id.")]
+
 
 @app.command("list")
-def list_models(as_json: JsonOption = False) -> None:
-    """List the variants."""
+def list_models(cache: CacheOption = None, as_json: JsonOption = False) -> None:
+    """List the variants, and which of their weights are in the cache."""
     from betaearth.nn.variants import VARIANTS
 
+    held = {variant.name: cached(variant, cache) for variant in VARIANTS.values()}
     if as_json:
-        typer.echo(json.dumps([asdict(variant) for variant in VARIANTS.values()], indent=2))
+        rows = [asdict(variant) | {"cached": record_row(held[variant.name])} for variant in VARIANTS.values()]
+        typer.echo(json.dumps(rows, indent=2))
         return
-    typer.echo(f"{'name':<14} {'parameters':>11}  {'inputs':<23} weights")
+    typer.echo(f"{'name':<14} {'parameters':>11}  {'inputs':<23} {'cached':<7} weights")
     for variant in VARIANTS.values():
         weights = variant.repo or f"shipped with the package{untrained(variant)}"
-        typer.echo(f"{variant.name:<14} {variant.parameters:>11,}  {inputs(variant):<23} {weights}")
+        mark = "yes" if held[variant.name] or not variant.repo else "-"
+        typer.echo(f"{variant.name:<14} {variant.parameters:>11,}  {inputs(variant):<23} {mark:<7} {weights}")
 
 
 @app.command("show")
-def show_model(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Variant name or hub id.")], as_json: JsonOption = False
-) -> None:
-    """Show one variant with its published scores and their source."""
+def show_model(name: NameArgument, cache: CacheOption = None, as_json: JsonOption = False) -> None:
+    """Show one variant with its published scores and their source, and what the cache holds of it."""
     from betaearth.nn.variants import find_variant
 
     variant = find_variant(name)
-    typer.echo(json.dumps(asdict(variant), indent=2) if as_json else variant_text(variant))
+    held = cached(variant, cache)
+    row = asdict(variant) | {"cached": record_row(held)}
+    typer.echo(json.dumps(row, indent=2) if as_json else variant_text(variant, held))
 
 
-def variant_text(variant: Variant) -> str:
+@app.command("fetch")
+def fetch_model(
+    name: NameArgument,
+    *,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Branch, tag or commit on the hub.  [default: the main branch]")
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option("--mirror", help="https://host/path, s3://bucket/prefix or a folder, instead of the hub."),
+    ] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="Digest that the file of weights must have.")] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download a variant's weights into the cache; a DINOv3 variant's frozen backbone too.
+
+    A branch of the hub is asked for its newest commit. A mirror's file that is in the cache is not read again, unless
+    --sha256 says that it must be another.
+    """
+    from betaearth.inference.fetching import WeightsOptions, fetch, repository_of
+    from betaearth.nn.backbones import BACKBONES
+    from betaearth.nn.variants import named_variant
+    from betaearth.wiring import report_to
+
+    variant = named_variant(name)
+    if variant and not variant.repo:
+        typer.echo(json.dumps([], indent=2) if as_json else f"{variant.name} is shipped with the package")
+        return
+    settings = settings_from(revision=revision, mirror=mirror, sha256=sha256, cache=cache)
+    with progress() as emit:
+        report = report_to(emit)
+        made = fetch(repository_of(name), settings.weights, cache=settings.cache, ask_again=True, report=report)
+        rows = [fetched_row(made, variant.licence if variant else None)]
+        if variant and variant.backbone:
+            backbone = BACKBONES[variant.backbone]
+            options = WeightsOptions(mirror=settings.weights.mirror)
+            made = fetch(backbone.repo, options, cache=settings.cache, ask_again=True, report=report)
+            rows.append(fetched_row(made, backbone.licence))
+    typer.echo(json.dumps(rows, indent=2) if as_json else "\n".join(fetched_text(row) for row in rows))
+
+
+@app.command("export")
+def export_model(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .ckpt, .pt or .safetensors file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    *,
+    variant: Annotated[
+        str | None, typer.Option("--variant", metavar="NAME", help="Which it is, or a name of your own.")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="Prefix of its keys, where the checkpoint holds several networks.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the weights.  [default: the variant's]")] = None,
+    any_subset: Annotated[
+        bool | None,
+        typer.Option(
+            "--any-subset/--all-at-once",
+            help="Whether it was made for any subset of its inputs.  [default: the variant's]",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a training checkpoint into a folder of weights, which --model takes."""
+    from betaearth.inference.export import export_checkpoint
+
+    made = export_checkpoint(checkpoint, out, variant=variant, prefix=prefix, licence=licence, any_subset=any_subset)
+    row = {
+        "name": made.variant.name,
+        "path": str(out),
+        "file": made.weights.path.name,
+        "sha256": made.weights.sha256,
+        "tensors": made.variant.tensors,
+        "parameters": made.variant.parameters,
+        "licence": made.variant.licence,
+        "prefix": made.prefix,
+        "left_out": made.left_out,
+    }
+    typer.echo(json.dumps(row, indent=2) if as_json else "\n".join(f"{key:<11} {value}" for key, value in row.items()))
+
+
+def cached(variant: Variant, cache: Path | None) -> CachedWeights | None:
+    """Find a variant's weights in the cache: those that its name means without network."""
+    from betaearth.nn.weight_cache import WeightCache, default_cache
+
+    return WeightCache(cache or default_cache()).find(variant.repo) if variant.repo else None
+
+
+def record_row(held: CachedWeights | None) -> dict[str, object] | None:
+    """Make a row of what the cache holds; None for nothing."""
+    return {"path": str(held.path), **held.record.model_dump(mode="json")} if held else None
+
+
+def fetched_row(made: Fetched, licence: str | None) -> dict[str, object]:
+    """Make a row of what was fetched; the licence is the one that we know, else the repository's own word."""
+    row = record_row(made.weights)
+    assert row is not None
+    return {**row, "licence": licence or made.weights.record.licence, "new": made.new}
+
+
+def fetched_text(row: dict[str, object]) -> str:
+    """Render a fetch for people."""
+    state = "downloaded" if row["new"] else "there already"
+    lines = [
+        f"{row['repo']}: {state}",
+        f"  path      {row['path']}",
+        f"  sha256    {row['sha256']}",
+        f"  revision  {row['commit'] or 'of a mirror, which has none'}",
+        f"  source    {row['source']}",
+        f"  size      {int(str(row['size'])) / 1e6:.1f} MB",
+        f"  licence   {row['licence'] or 'unknown'}",
+    ]
+    return "\n".join(lines)
+
+
+def variant_text(variant: Variant, held: CachedWeights | None) -> str:
     """Render a variant for people; scores of different tables stay apart."""
+    from betaearth.nn.backbones import BACKBONES
+
     lines = [
         f"{variant.name}{untrained(variant)}",
         f"  weights     {variant.repo or 'shipped with the package'}, {variant.licence}",
+        *(cached_lines(held.record) if held else ["  cached      no"] if variant.repo else []),
         f"  inputs      {inputs(variant)}, {'any subset' if variant.any_subset else 'all at once'}",
         f"  parameters  {variant.parameters:,} in {variant.tensors} tensors",
     ]
-    if variant.backbone_licence:
-        lines.append(f"  backbone    {variant.backbone_licence}; not in this version")
+    if variant.backbone:
+        lines.append(f"  backbone    {BACKBONES[variant.backbone].repo}, {variant.backbone_licence}")
     for table in dict.fromkeys(score.source for score in variant.scores):
         lines.append(f"  {table}")
         for score in variant.scores:
@@ -65,6 +201,15 @@ def variant_text(variant: Variant) -> str:
             if subset.source == table
         ]
     return "\n".join(lines)
+
+
+def cached_lines(record: FetchedRecord) -> list[str]:
+    """Say which version the cache holds."""
+    return [
+        f"  cached      {record.size / 1e6:.1f} MB, fetched {record.fetched:%Y-%m-%d} from {record.source}",
+        f"  revision    {record.commit or 'of a mirror, which has none'}",
+        f"  sha256      {record.sha256}",
+    ]
 
 
 def inputs(variant: Variant) -> str:

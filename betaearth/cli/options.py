@@ -51,6 +51,12 @@ MaxPerQuarterOption = Annotated[
 OverlapOption = Annotated[
     int | None, typer.Option("--overlap", help="Overlap of neighbouring windows, pixels.  [default: 112]")
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help="float32, or bf16 where the device has it: faster, not exact.  [default: float32]"
+    ),
+]
 DtypeOption = Annotated[
     str | None, typer.Option("--dtype", help="int8 (AlphaEarth's codes) or float32.  [default: int8]")
 ]
@@ -107,7 +113,11 @@ def settings_from(**given: object) -> Settings:
         "max_cloud": ("selection", "max_cloud"),
         "max_per_quarter": ("selection", "max_per_quarter"),
         "overlap": ("inference", "overlap"),
+        "precision": ("inference", "precision"),
         "dtype": ("product", "dtype"),
+        "mirror": ("weights", "mirror"),
+        "revision": ("weights", "revision"),
+        "sha256": ("weights", "sha256"),
     }
     options: dict[str, Any] = {}
     for name, value in given.items():

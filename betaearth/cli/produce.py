@@ -20,6 +20,7 @@ from betaearth.cli.options import (
     MaxPerQuarterOption,
     ModelOption,
     OverlapOption,
+    PrecisionOption,
     SchemasOption,
     SourceOption,
     SpacingOption,
@@ -109,6 +110,7 @@ def plan(
     max_cloud: MaxCloudOption = None,
     max_per_quarter: MaxPerQuarterOption = None,
     overlap: OverlapOption = None,
+    precision: PrecisionOption = None,
     dtype: DtypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,6 +127,7 @@ def plan(
         max_cloud=max_cloud,
         max_per_quarter=max_per_quarter,
         overlap=overlap,
+        precision=precision,
         dtype=dtype,
     )
     held = wiring.published_store_of(settings, absent_is_empty=True)
@@ -145,6 +148,7 @@ def tile(
     max_cloud: MaxCloudOption = None,
     max_per_quarter: MaxPerQuarterOption = None,
     overlap: OverlapOption = None,
+    precision: PrecisionOption = None,
     dtype: DtypeOption = None,
 ) -> None:
     """Make one tile-year and print its manifest. A workflow's pod runs this command."""
@@ -161,6 +165,7 @@ def tile(
         max_cloud=max_cloud,
         max_per_quarter=max_per_quarter,
         overlap=overlap,
+        precision=precision,
         dtype=dtype,
     )
     folder = wiring.store_of(settings)
@@ -191,6 +196,7 @@ def run(
     max_cloud: MaxCloudOption = None,
     max_per_quarter: MaxPerQuarterOption = None,
     overlap: OverlapOption = None,
+    precision: PrecisionOption = None,
     dtype: DtypeOption = None,
     schemas: SchemasOption = None,
     as_json: JsonOption = False,
@@ -209,6 +215,7 @@ def run(
         max_cloud=max_cloud,
         max_per_quarter=max_per_quarter,
         overlap=overlap,
+        precision=precision,
         dtype=dtype,
         schemas=schemas,
     )

@@ -24,6 +24,7 @@ from rich.progress import (
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
     CatalogPublished,
+    Downloading,
     Emit,
     Event,
     GranuleDropped,
@@ -39,6 +40,7 @@ from betaearth.events import (
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
+MEGABYTE = 1e6
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def progress(*, verbose: bool = False) -> Iterator[Emit]:
         log = json_log()
 
         def write(event: Event) -> None:
-            if verbose or not isinstance(event, SceneEncoded):
+            if not isinstance(event, Downloading) and (verbose or not isinstance(event, SceneEncoded)):
                 write_event = log.warning if isinstance(event, WARNINGS) else log.info
                 write_event(event_name(event), **asdict(event))
 
@@ -104,6 +106,7 @@ class TerminalSink:
         )
         self.run: TaskID | None = None
         self.scenes: TaskID | None = None
+        self.downloads: dict[str, TaskID] = {}
 
     def __enter__(self) -> TerminalSink:
         self.progress.start()
@@ -117,6 +120,8 @@ class TerminalSink:
         match event:
             case Notice():
                 self.line(f"[yellow]{escape(event.message)}[/]")
+            case Downloading():
+                self.download(event)
             case RunPlanned():
                 self.run = self.progress.add_task("tile-years", total=event.tile_years)
             case TileYearStarted():
@@ -141,12 +146,17 @@ class TerminalSink:
                 self.advance()
             case CatalogPublished():
                 self.line(f"catalog: {event.items} items, {event.written} files written")
-            case _:
-                pass
 
     def line(self, text: str) -> None:
         """Print a line above the bars."""
         self.progress.console.print(text, highlight=False)
+
+    def download(self, event: Downloading) -> None:
+        """Move a file's bar, in megabytes."""
+        if event.file not in self.downloads:
+            total = None if event.total is None else round(event.total / MEGABYTE)
+            self.downloads[event.file] = self.progress.add_task(f"{event.file}, MB", total=total)
+        self.progress.update(self.downloads[event.file], completed=round(event.arrived / MEGABYTE))
 
     def update_scenes(self, description: str, *, total: int, completed: int) -> None:
         """Move the bar of the tile-year at work."""

@@ -8,13 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from betaearth.errors import ConfigError
+from betaearth.errors import ConfigError, DataError
+from betaearth.inference.backbone import give_backbone
+from betaearth.inference.fetching import WeightsOptions, locate_weights
 from betaearth.inference.observer import Observer, check_taken, network_inputs
+from betaearth.inference.precision import Precision, effective
 from betaearth.inference.predictor import Predictor, to_unit_length
 from betaearth.inference.preprocessing import check_doy, prepare
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, Tiling
-from betaearth.nn.segformer import EmbeddingNetwork
-from betaearth.nn.variants import DEFAULT_VARIANT, Family, Variant, named_variant
+from betaearth.nn.backbones import BackboneSource
+from betaearth.nn.network import EmbeddingNetwork
+from betaearth.nn.variants import DEFAULT_VARIANT, Variant
 from betaearth.nn.weights import build_network, identify, load_state_dict
 from betaearth.scenes.model import Sensor
 
@@ -25,7 +29,15 @@ class BetaEarth:
     Make one with `from_pretrained`.
     """
 
-    def __init__(self, network: EmbeddingNetwork, variant: Variant, *, weights_sha256: str, origin: str) -> None:
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        variant: Variant,
+        *,
+        weights_sha256: str,
+        origin: str,
+        backbone: BackboneSource | None = None,
+    ) -> None:
         """Hold what `from_pretrained` has put together.
 
         Args:
@@ -33,39 +45,58 @@ class BetaEarth:
             variant: what it is.
             weights_sha256: digest of the file of weights.
             origin: where that file came from, the same on every machine.
+            backbone: which one a DINOv3 network runs on.
         """
         self._network = network
         self.variant = variant
         self.weights_sha256 = weights_sha256
         self.origin = origin
+        self.backbone = backbone
 
     @classmethod
     def from_pretrained(
         cls,
         repo_or_path: str | Path = DEFAULT_VARIANT.repo or DEFAULT_VARIANT.name,
         device: str | torch.device | None = None,
-        dinov3_weights: str | Path | None = None,
+        dinov3_weights: str | Path | torch.nn.Module | None = None,
+        *,
+        revision: str | None = None,
+        mirror: str | None = None,
+        sha256: str | None = None,
+        cache: str | Path | None = None,
     ) -> BetaEarth:
-        """Load a variant.
+        """Load a variant; what is neither shipped, nor at a path, nor in the cache is downloaded into it.
 
         Args:
             repo_or_path: a variant (`demo` comes with the package), a hub id, a file of weights, or a folder
                 that holds `model.safetensors` or `model.pt` and perhaps `config.json`.
             device: such as `cpu` or `cuda`; None takes a GPU where there is one.
-            dinov3_weights: backbone of a DINOv3 variant, which this version does not run.
+            dinov3_weights: backbone of a DINOv3 variant: a file or folder of timm's, the original or transformers'
+                weights; or a module that maps images (m, 3, y, x) to the token maps (m, dim, y / 16, x / 16) of four
+                layers, from early to late, each through the last norm, without class and register tokens. None
+                takes what the file of weights brings, else timm's release of the backbone that the variant was
+                trained on (SAT-493M for ViT-L, LVD-1689M for ViT-S), from the cache or downloaded. Which images a
+                file's backbone learned from is checked by its configuration and its names; where they say nothing
+                it cannot be told, because the tensors of one size look alike.
+            revision: branch, tag or commit on the hub; None takes what was fetched last, else the main branch.
+            mirror: `https://host/path`, `s3://bucket/prefix` or a folder to download from instead of the hub, as
+                `{mirror}/betaearth-rgb-only/model.safetensors`.
+            sha256: digest that the file of weights must have.
+            cache: root of the cache; None takes `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`.
 
         Raises:
-            ConfigError: the weights are not on this machine, are damaged, are not those of a network that
-                this version runs, or the device is not there.
+            ConfigError: the weights do not exist, are damaged, have another digest, do not fit a network, their
+                backbone is not the one that they need, or the device is not there.
+            TransientError: they must be downloaded, and the network failed.
         """
-        asked = named_variant(str(repo_or_path))
-        if dinov3_weights is not None or (asked and asked.family is Family.DINOV3):
-            raise ConfigError("DINOv3 variants and their backbones are not supported by this version")
         target = _device(device)
-        weights = load_state_dict(repo_or_path)
+        options = WeightsOptions.of(mirror=mirror, revision=revision, sha256=sha256)
+        weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache))
         variant = identify(weights)
-        network = build_network(weights).to(target)
-        return cls(network, variant, weights_sha256=weights.sha256, origin=weights.origin)
+        network = build_network(weights)
+        backbone = give_backbone(network, weights, dinov3_weights, cache=cache, mirror=mirror)
+        sha256 = weights.sha256
+        return cls(_placed(network, target), variant, weights_sha256=sha256, origin=weights.origin, backbone=backbone)
 
     @property
     def trained(self) -> bool:
@@ -76,6 +107,11 @@ class BetaEarth:
     def device(self) -> torch.device:
         """Where it computes."""
         return next(self._network.parameters()).device
+
+    @property
+    def device_name(self) -> str:
+        """Name of the device, for the record: `cpu`, or a GPU's model."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
     def __repr__(self) -> str:
         count = sum(parameter.numel() for parameter in self._network.parameters())
@@ -92,6 +128,8 @@ class BetaEarth:
         overlap: int = DEFAULT_OVERLAP,
         normalise: bool = True,
         l2_norm: bool = True,
+        *,
+        precision: Precision | str = Precision.FLOAT32,
     ) -> NDArray[np.float32]:
         """Embed one observation of a place, of any size from one pixel.
 
@@ -103,9 +141,11 @@ class BetaEarth:
                 matters.
             doy: day of the year, 1..366; None leaves the date out, which a variant without dates always does.
             tile_size: edge of a window in pixels, a multiple of 32.
-            overlap: pixels that neighbouring windows share, at most half a window.
+            overlap: pixels that neighbouring windows share, less than a window.
             normalise: False where the inputs are scaled already (see `betaearth.inference.preprocessing`).
             l2_norm: False for the network's output as it is, instead of unit length.
+            precision: of the encoders: `float32`, or `bf16` where the device has it (a GPU of compute capability 8, a
+                processor with AMX or AVX512-BF16) and float32 elsewhere; see `arithmetic`.
 
         Returns:
             (y, x, 64).
@@ -120,7 +160,8 @@ class BetaEarth:
         arrays = prepare(given, scale=normalise)
         day = check_doy(doy)
         height, width = next(iter(arrays.values())).shape[1:]
-        predictor = Predictor(self._network, Tiling((height, width), tile_size, overlap))
+        tiling = Tiling((height, width), tile_size, overlap)
+        predictor = Predictor(self._network, tiling, precision=_precision(precision))
         vectors = predictor.predict(network_inputs(self.variant, arrays), day)
         if l2_norm:
             to_unit_length(vectors)
@@ -133,6 +174,7 @@ class BetaEarth:
         dem: NDArray[np.float32] | None = None,
         tile_size: int = DEFAULT_TILE_SIZE,
         overlap: int = DEFAULT_OVERLAP,
+        precision: Precision | str = Precision.FLOAT32,
     ) -> Observer:
         """Return what embeds many scenes of one place, whose elevation is encoded only once.
 
@@ -140,12 +182,31 @@ class BetaEarth:
             shape: (y, x).
             dem: (1, y, x) metres, shared by all scenes.
             tile_size: edge of a window in pixels, a multiple of 32.
-            overlap: pixels that neighbouring windows share, at most half a window.
+            overlap: pixels that neighbouring windows share, less than a window.
+            precision: as in `predict`.
 
         Raises:
             DataError: the elevation is malformed or not taken by the variant, or the window is impossible.
         """
-        return Observer(self._network, self.variant, Tiling(shape, tile_size, overlap), dem)
+        return Observer(self._network, self.variant, Tiling(shape, tile_size, overlap), dem, _precision(precision))
+
+    def arithmetic(self, precision: Precision | str) -> Precision:
+        """Return the precision in which the encoders compute on this model's device when asked for one."""
+        return effective(_precision(precision), self.device)
+
+
+def _precision(name: Precision | str) -> Precision:
+    try:
+        return Precision(name)
+    except ValueError as error:
+        raise DataError(f"precision {name!r} is none of {', '.join(Precision)}") from error
+
+
+def _placed(network: EmbeddingNetwork, device: torch.device) -> EmbeddingNetwork:
+    """Move a network to a device; on a GPU its convolutions want their weights with the channels last, too."""
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stub leaves it out
+    return network.to(device)
 
 
 def _device(device: str | torch.device | None) -> torch.device:

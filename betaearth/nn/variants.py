@@ -80,8 +80,10 @@ class Variant:
     """Entries of the state dict."""
     licence: str
     """Of the weights."""
+    backbone: str | None = None
+    """Name of the frozen backbone in `betaearth.nn.backbones.BACKBONES`; None where there is none."""
     backbone_licence: str | None = None
-    """Of the frozen backbone; None where there is none."""
+    """Of that backbone."""
     trained: bool = True
     """False for a seeded initialisation: its embeddings carry no learned meaning."""
     scores: tuple[Scores, ...] = ()
@@ -117,6 +119,7 @@ def _dinov3(name: str, parameters: int, scores: tuple[Scores, ...]) -> Variant:
         parameters=parameters,
         tensors=54,
         licence=WEIGHTS_LICENCE,
+        backbone=name.removeprefix("dinov3-"),
         backbone_licence=DINOV3_LICENCE,
         scores=scores,
     )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from betaearth.errors import ConfigError
 from betaearth.nn.variants import VARIANTS, Family, named_variant
+from betaearth.nn.weight_cache import FetchedRecord, read_record
 
 FILE_NAMES = ("model.safetensors", "model.pt")
 """Names of the weights in a folder, the preferred first."""
@@ -58,6 +59,10 @@ class WeightsConfig(BaseModel):
     licence: str
     network: NetworkSizes | None = None
     """None for the sizes of the released variants."""
+    architecture: str | None = None
+    """As the released files and the published package name it: a DINOv3 head has `dinov3` in it."""
+    model_name: str | None = None
+    """Likewise: an RGB network has `rgb-only` in it."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +71,39 @@ class WeightFile:
 
     path: Path
     origin: str
-    """Where it came from, the same on every machine: its file name, or
-    `betaearth/nn/demo/model.safetensors`."""
+    """Where it came from, the same on every machine: what was fetched says the hub's commit or the mirror, the
+    demo `betaearth/nn/demo/model.safetensors`, and any other its file name."""
     config: Mapping[str, object]
     """What `config.json` beside it says; empty where there is none."""
     declared: WeightsConfig | None
     """The same, where it is one of ours."""
     name: str | None
     """The variant that its config, its folder or its file names; None where none does."""
+    fetched: FetchedRecord | None = None
+    """How it was fetched; None where it was not."""
 
     @cached_property
     def sha256(self) -> str:
         """Digest of the file's bytes, as 64 hexadecimal digits."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def check_digest(self, sha256: str | None = None) -> None:
+        """Check that the file's bytes are those that were fetched, and those that are asked for.
+
+        Args:
+            sha256: digest that it must have; None for any.
+
+        Raises:
+            ConfigError: they are not; both digests are named.
+        """
+        if self.fetched and self.fetched.sha256 != self.sha256:
+            raise ConfigError(
+                f"{self.path} has changed since it was fetched: its sha256 is {self.sha256}, it was "
+                f"{self.fetched.sha256}; remove {self.path.parent} and fetch it again"
+            )
+        if sha256 not in {None, self.sha256}:
+            raise ConfigError(f"{self.path} is not what is asked for: its sha256 is {self.sha256}, not {sha256}")
 
 
 def find_weights(name_or_path: str | Path) -> WeightFile:
@@ -109,10 +133,15 @@ def _weight_file(path: Path, origin: str | None, name: str | None) -> WeightFile
     file = path if path.is_file() else _file_in(path)
     if file.suffix not in SUFFIXES:
         raise ConfigError(f"{file} is not a file of weights: {' or '.join(SUFFIXES)} is needed")
-    config = _read_config(file.parent / CONFIG_NAME)
-    declared = _declared(config, file.parent / CONFIG_NAME)
-    named = declared.variant if declared else name or _name_of(file)
-    return WeightFile(file, origin or file.name, config, declared, named)
+    config = read_config(file.parent / CONFIG_NAME)
+    declared = declared_by(config, file.parent / CONFIG_NAME)
+    fetched = read_record(file.parent)
+    if fetched is None or fetched.file != file.name:
+        named = declared.variant if declared else name or _name_of(file)
+        return WeightFile(file, origin or file.name, config, declared, named)
+    variant = named_variant(fetched.repo)
+    named = declared.variant if declared else variant.name if variant else None
+    return WeightFile(file, fetched.origin, config, declared, named, fetched)
 
 
 def _missing(name: str) -> str:
@@ -120,10 +149,7 @@ def _missing(name: str) -> str:
     wanted = f"a folder that holds {FILE_NAMES[0]} and {CONFIG_NAME}"
     if variant is None:
         return f"{name!r} is neither a variant ({', '.join(VARIANTS)}) nor a file or folder on this machine"
-    return (
-        f"the weights of {variant.name} are not on this machine, and this version does not download: give a "
-        f"file, or {wanted}, from {variant.repo}"
-    )
+    return f"the weights of {variant.name} are not on this machine: give a file, or {wanted}, from {variant.repo}"
 
 
 def _file_in(folder: Path) -> Path:
@@ -133,7 +159,12 @@ def _file_in(folder: Path) -> Path:
     raise ConfigError(f"the folder {folder} holds no weights: {' or '.join(FILE_NAMES)} is needed")
 
 
-def _read_config(path: Path) -> Mapping[str, object]:
+def read_config(path: Path) -> Mapping[str, object]:
+    """Read a `config.json`; empty where there is none.
+
+    Raises:
+        ConfigError: it is not a JSON object.
+    """
     if not path.is_file():
         return MappingProxyType({})
     try:
@@ -145,7 +176,12 @@ def _read_config(path: Path) -> Mapping[str, object]:
     return MappingProxyType(config)
 
 
-def _declared(config: Mapping[str, object], path: Path) -> WeightsConfig | None:
+def declared_by(config: Mapping[str, object], path: Path) -> WeightsConfig | None:
+    """Read a configuration in our format, which stands at a path; None where it is in another.
+
+    Raises:
+        ConfigError: it says that it is ours, and is not.
+    """
     if "format" not in config:
         return None
     try:

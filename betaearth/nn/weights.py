@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from betaearth.errors import ConfigError
+from betaearth.nn.backbones import BACKBONES
+from betaearth.nn.dinov3 import DINOv3
+from betaearth.nn.dinov3_head import check_backbone_name, head_config, head_tensors
 from betaearth.nn.mit import MiTConfig
+from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.segformer import (
     FOUR_MODALITIES,
     RGB_MODALITY,
-    EmbeddingNetwork,
     RGBOnly,
     SegFormer,
     SegFormerConfig,
@@ -73,15 +76,15 @@ class LoadedWeights:
         return self.file.origin
 
 
-def load_state_dict(name_or_path: str | Path) -> LoadedWeights:
-    """Read the weights of a variant or at a path; see `find_weights` for what is found.
+def load_state_dict(weights: str | Path | WeightFile) -> LoadedWeights:
+    """Read a file of weights, or the weights of a variant or at a path as `find_weights` finds them.
 
     Raises:
         ConfigError: nothing is there, it is not a state dict of plain tensors, or a value is not finite.
     """
-    file = find_weights(name_or_path)
+    file = weights if isinstance(weights, WeightFile) else find_weights(weights)
     entries = _read_safetensors(file.path) if file.path.suffix == ".safetensors" else _read_pt(file.path)
-    return LoadedWeights({key: _checked(key, value, file.path) for key, value in entries.items()}, file)
+    return LoadedWeights({key: checked_tensor(key, value, file.path) for key, value in entries.items()}, file)
 
 
 def _read_safetensors(path: Path) -> Mapping[str, object]:
@@ -106,7 +109,12 @@ def _read_pt(path: Path) -> Mapping[str, object]:
     return content
 
 
-def _checked(key: str, value: object, path: Path) -> Tensor:
+def checked_tensor(key: str, value: object, path: Path) -> Tensor:
+    """Return an entry of a file as float32.
+
+    Raises:
+        ConfigError: it is not a tensor of finite floating-point values.
+    """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise ConfigError(f"{path} is not a state dict: {key!r} is not a floating-point tensor")
     if not torch.isfinite(value).all():
@@ -115,15 +123,14 @@ def _checked(key: str, value: object, path: Path) -> Tensor:
 
 
 def family_of(weights: LoadedWeights) -> Family:
-    """Tell the kind of network by what the file declares, and by the keys.
+    """Tell the kind of network by the keys.
 
     Raises:
-        ConfigError: the keys are of no known network, or not of the declared one.
+        ConfigError: the keys are of no known network, or not of the one that the file declares.
     """
     declared = weights.file.declared.family if weights.file.declared else None
-    architecture = str(weights.config.get("architecture", ""))
-    if "dinov3" in architecture:
-        return Family.DINOV3
+    if Family.DINOV3 in str(weights.config.get("architecture", "")):
+        declared = Family.DINOV3
     for family, prefix in PREFIXES.items():
         if any(key.startswith(prefix) for key in weights.tensors):
             if declared not in (None, family):
@@ -145,6 +152,7 @@ def identify(weights: LoadedWeights) -> Variant:
     declared = weights.file.declared
     doy = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
     known = named_variant(weights.file.name) if weights.file.name else None
+    tensors = head_tensors(weights.tensors) if family is Family.DINOV3 else weights.tensors
     if known is None:
         return Variant(
             name=weights.file.name or CUSTOM,
@@ -153,8 +161,8 @@ def identify(weights: LoadedWeights) -> Variant:
             inputs=(S2_L1C, S2_L2A) if family is Family.RGB_ONLY else ALL_INPUTS,
             any_subset=declared.any_subset if declared else family is Family.RGB_ONLY,
             doy=doy,
-            parameters=sum(t.numel() for key, t in weights.tensors.items() if not key.endswith(".freqs")),
-            tensors=len(weights.tensors),
+            parameters=sum(t.numel() for key, t in tensors.items() if not key.endswith(".freqs")),
+            tensors=len(tensors),
             licence=declared.licence if declared else "unknown",
             trained=declared.trained if declared else True,
         )
@@ -163,25 +171,43 @@ def identify(weights: LoadedWeights) -> Variant:
             f"{weights.file.path} is named {known.name} ({known.family}, {_film_words(known.doy)}), but its "
             f"keys are those of {family}, {_film_words(doy)}"
         )
+    if known.backbone:
+        check_backbone_name(known.backbone, head_config(tensors, weights.file.path).dim, weights.file.path)
     return replace(known, trained=declared.trained) if declared else known
 
 
 def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
     """Build the network that the weights belong to and load them, in evaluation mode.
 
+    A DINOv3 head comes without its backbone, also where the file brings one.
+
     Raises:
-        ConfigError: this version does not run that network, or the weights do not fit it (see `load_into`).
+        ConfigError: the weights do not fit their network (see `load_into`).
     """
     family = family_of(weights)
     if family is Family.DINOV3:
-        raise ConfigError(f"{weights.file.path} is a DINOv3 head: DINOv3 variants are not supported by this version")
+        return _build_head(weights)
     film = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
     config = _network_config(weights, family, film=film)
     # On the meta device nothing is allocated or initialised: the loaded tensors become the parameters.
     with torch.device("meta"):
+        network: EmbeddingNetwork
         network = RGBOnly(config) if family is Family.RGB_ONLY else SegFormer(config)
     load_into(network, weights.tensors)
     return network.eval().requires_grad_(False)
+
+
+def _build_head(weights: LoadedWeights) -> DINOv3:
+    tensors, path = head_tensors(weights.tensors), weights.file.path
+    config = head_config(tensors, path)
+    architecture = str(weights.config.get("architecture", ""))
+    for backbone in BACKBONES:
+        if backbone in architecture:
+            check_backbone_name(backbone, config.dim, path)
+    with torch.device("meta"):
+        head = DINOv3(config)
+    load_into(head, tensors)
+    return head.eval().requires_grad_(False)
 
 
 def _network_config(weights: LoadedWeights, family: Family, *, film: bool) -> SegFormerConfig:

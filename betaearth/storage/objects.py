@@ -7,12 +7,15 @@ retries for seconds; trouble that lasts is a `TransientError`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.folder import folder_errors
 from betaearth.storage.open import local_path
+
+CHUNK = 1 << 20
+"""Bytes of a piece."""
 
 _S3 = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<key>.+)", re.DOTALL)
 
@@ -33,27 +36,45 @@ def read_object(uri: str) -> bytes:
         ConfigError: it may not be read, its bucket is not there, or the URI is of another kind.
         TransientError: the server or the network failed.
     """
+    return b"".join(stream_object(uri))
+
+
+def stream_object(uri: str) -> Generator[bytes]:
+    """Read an object piece by piece; nothing is opened before the first piece is asked for.
+
+    Args:
+        uri: a path, a `file://` URI, or `s3://bucket/key`.
+
+    Raises:
+        DataError: it is not there.
+        ConfigError: it may not be read, its bucket is not there, or the URI is of another kind.
+        TransientError: the server or the network failed.
+    """
     path = local_path(uri)
     if path is None:
-        return _read_s3(uri)
+        yield from _stream_s3(uri)
+        return
     try:
-        with folder_errors(path):
-            return path.read_bytes()
+        with folder_errors(path), path.open("rb") as file:
+            while piece := file.read(CHUNK):
+                yield piece
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise DataError(f"{uri} is not a file that is there") from error
 
 
-def _read_s3(uri: str) -> bytes:
+def _stream_s3(uri: str) -> Generator[bytes]:
     match = _S3.fullmatch(uri)
     if match is None:
         raise ConfigError(f"{uri} cannot be read: give a path, file:///path or s3://bucket/key")
     from boto3.session import Session
     from botocore.config import Config
 
-    with s3_errors(uri), closing(Session().client("s3", config=Config(retries={"mode": "standard"}))) as client:
-        with closing(client.get_object(Bucket=match["bucket"], Key=match["key"])["Body"]) as body:
-            data: bytes = body.read()
-        return data
+    with (
+        s3_errors(uri),
+        closing(Session().client("s3", config=Config(retries={"mode": "standard"}))) as client,
+        closing(client.get_object(Bucket=match["bucket"], Key=match["key"])["Body"]) as body,
+    ):
+        yield from body.iter_chunks(CHUNK)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "rasterio", "pystac", "pyproj", "shapely", "numpy", "boto3")
+HEAVY = ("torch", "rasterio", "pystac", "pyproj", "shapely", "numpy", "boto3", "huggingface_hub", "transformers")
 SCRIPT = Path(sys.executable).parent / "betaearth"
 
 

@@ -60,8 +60,8 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_every_target_is_in_the_makefile() -> None:
-    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z]+)`", README)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)`", README)) <= targets
     assert {"install", "demo", "test", "lint", "bench", "help"} <= targets
 
 

@@ -17,10 +17,12 @@ from torch import Tensor
 
 from betaearth.errors import ConfigError
 from betaearth.nn.demo import CONFIG
+from betaearth.nn.dinov3 import DINOv3, DINOv3Config
 from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormer, SegFormerConfig
 from betaearth.nn.variants import VARIANTS, Family
 from betaearth.nn.weight_files import find_weights
 from betaearth.nn.weights import build_network, identify, load_into, load_state_dict
+from tests.dinov3 import seeded_head
 
 
 def rewrite_config(folder: Path, **changes: object) -> None:
@@ -53,7 +55,7 @@ class TestFinding:
     def test_released_weights_must_be_given(self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=r"not on this machine.*folder that holds model\.safetensors"):
-            find_weights(name)
+            find_weights(name)  # which neither looks into the cache nor downloads
 
     def test_a_folder_named_as_the_variant_is_its_weights(
         self, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -261,10 +263,19 @@ class TestIdentifying:
         with pytest.raises(ConfigError, match=r"named robust .*but its keys are those of rgb-only"):
             identify(load_state_dict(renamed))
 
-    def test_a_dinov3_head_is_not_supported(self, tmp_path: Path) -> None:
-        torch.save({"dpt_head.projections.0.weight": torch.ones(1)}, tmp_path / "model.pt")
-        with pytest.raises(ConfigError, match="not supported by this version"):
-            build_network(load_state_dict(tmp_path))
+    def test_a_dinov3_head_is_loaded_without_its_backbone(self, tmp_path: Path) -> None:
+        head = seeded_head(DINOv3Config(dim=384))
+        torch.save({**head.state_dict(), "backbone.norm.weight": torch.ones(384)}, tmp_path / "model.pt")
         (tmp_path / "config.json").write_text('{"architecture": "dinov3_vits16"}')
-        with pytest.raises(ConfigError, match="not supported by this version"):
+        weights = load_state_dict(tmp_path)
+        variant = identify(weights)
+        assert (variant.family, variant.parameters, variant.tensors) == (Family.DINOV3, 1_767_232, 54)
+        network = build_network(weights)
+        assert isinstance(network, DINOv3)
+        assert network.backbone is None
+        assert all(torch.equal(value, head.state_dict()[key]) for key, value in network.state_dict().items())
+
+    def test_a_dinov3_head_of_one_number_is_none(self, tmp_path: Path) -> None:
+        torch.save({"dpt_head.projections.0.weight": torch.ones(1)}, tmp_path / "model.pt")
+        with pytest.raises(ConfigError, match=r"not a whole DINOv3 head: .* has shape \(1,\)"):
             build_network(load_state_dict(tmp_path))

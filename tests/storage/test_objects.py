@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.storage.objects import read_object, s3_errors
+from betaearth.storage.objects import read_object, s3_errors, stream_object
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +110,20 @@ def test_an_object_is_read_from_s3(bucket: Any) -> None:
     data = bytes(range(256)) * 40_000
     bucket.put_object(Key="a folder/ü+items.json", Body=data)
     assert read_object(f"s3://{BUCKET}/a folder/ü+items.json") == data
+
+
+@pytest.mark.usefixtures("_as_owner")
+def test_an_object_comes_piece_by_piece(bucket: Any, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 12_000
+    (tmp_path / "large").write_bytes(data)
+    bucket.put_object(Key="large", Body=data)
+    for uri in (str(tmp_path / "large"), f"s3://{BUCKET}/large"):
+        pieces = list(stream_object(uri))
+        assert b"".join(pieces) == data
+        assert 1 < len(pieces) <= 8
+        partly = stream_object(uri)
+        assert data.startswith(next(partly))
+        partly.close()
 
 
 @pytest.mark.usefixtures("bucket", "_as_owner")

@@ -1,0 +1,53 @@
+"""From settings to objects: the weights of a run are fetched, and a product's manifest says where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from betaearth.errors import ConfigError
+from betaearth.events import Downloading, Event, Notice
+from betaearth.pipeline.job import variant_record
+from betaearth.settings import Settings, load_settings
+from betaearth.wiring import fetch_weights, open_workshop
+from tests.weights_server import WeightsServer
+
+
+@pytest.fixture
+def settings(hub: WeightsServer, demo_files: dict[str, bytes], tmp_path: Path) -> Settings:
+    """Settings for a small network on the hub, whose commit is `v1`."""
+    hub.publish("someone/small", demo_files, "main", "v1")
+    return load_settings({"model": "someone/small", "cache": tmp_path, "weights": {"revision": "v1"}, "device": "cpu"})
+
+
+def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
+    settings: Settings, hub: WeightsServer, demo_files: dict[str, bytes]
+) -> None:
+    events: list[Event] = []
+    workshop = open_workshop(settings, events.append)
+    size = len(demo_files["model.safetensors"])
+    assert Downloading("model.safetensors", size, size) in events
+    record = variant_record(workshop.model)
+    assert record.name == "small"
+    assert record.weights_sha256 == hashlib.sha256(demo_files["model.safetensors"]).hexdigest()
+    assert record.weights == f"someone/small@{hub.revisions['someone/small']['v1']}/model.safetensors"
+    events.clear()
+    hub.asked.clear()
+    assert variant_record(open_workshop(settings, events.append).model) == record
+    assert hub.asked == []
+    assert [type(event) for event in events] == [Notice], "of the made-up imagery"
+
+
+def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:
+    pinned = settings.weights.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(ConfigError, match=f"not {'0' * 64}"):
+        fetch_weights(settings.model_copy(update={"weights": pinned}), print)
+    with pytest.raises(ConfigError, match="on this machine, so revision 'v1' means nothing"):
+        open_workshop(settings.model_copy(update={"model": "demo"}), print)
+
+
+def test_a_mirror_is_no_matter_to_shipped_weights(tmp_path: Path, refused: str) -> None:
+    settings = load_settings({"cache": tmp_path, "weights": {"mirror": refused}, "device": "cpu"})
+    assert open_workshop(settings, lambda _: None).model.variant.name == "demo"
