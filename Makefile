@@ -3,12 +3,15 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
+# The published package, for comparison: an interpreter that has it, or else an environment that is made for it.
+PUBLISHED := .venv-published
+PUBLISHED_PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format bench bench-model clean
 
 help:  ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## Make .venv with betaearth and its development tools, at pinned versions
 
@@ -37,5 +40,16 @@ format: install  ## Rewrite the code in the project's format
 bench: install  ## Run the comparative benchmarks and print their tables
 	$(BIN)/python -m benchmarks
 
-clean:  ## Remove .venv, caches and the demo's output
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(OUT)
+bench-model: install $(if $(PUBLISHED_PYTHON),,$(PUBLISHED)/.installed)  ## Compare with the published package, side by side (PUBLISHED_PYTHON=an interpreter that has it)
+	$(BIN)/python -m benchmarks.model --published-python $(or $(PUBLISHED_PYTHON),$(PUBLISHED)/bin/python)
+	$(BIN)/python -m benchmarks.gpu
+
+$(PUBLISHED)/.installed: benchmarks/published.txt constraints.txt
+	test -x $(PUBLISHED)/bin/python || $(PYTHON) -m venv $(PUBLISHED) || python3 -m venv $(PUBLISHED)
+	$(PUBLISHED)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(PUBLISHED)/bin/python -m pip install --quiet --constraint constraints.txt numpy safetensors huggingface-hub pillow tqdm
+	$(PUBLISHED)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/published.txt
+	touch $@
+
+clean:  ## Remove the environments, caches and the demo's output
+	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(OUT)
