@@ -130,6 +130,7 @@ def run(
             rounds=rounds,
         )
         for precision in Precision
+        if model.arithmetic(precision) is precision  # a GPU without bfloat16 would measure float32 again
     ]
     return GpuReport(
         date=datetime.now(UTC).replace(microsecond=0),

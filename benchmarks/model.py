@@ -126,7 +126,7 @@ def _take_turns(plan: Plan, workers: Mapping[Package, Worker], steps: list[Step]
         workers[step.package].ask(step.request.model_copy(update=few))
     turns: list[Turn] = []
     for number in range(plan.rounds):
-        for step in steps:
+        for step in steps if number % 2 == 0 else reversed(steps):  # neither is always the one that comes first
             output = None if number else str(step.output)
             answer = workers[step.package].ask(step.request.model_copy(update={"output": output}))
             turn = Turn(

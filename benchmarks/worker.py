@@ -245,6 +245,12 @@ def peak_memory() -> int:
     return 1024 * int(own[1]) if own else unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def stay_on_cores(threads: int) -> None:
+    """Use no more cores than threads: ours prepares scenes in a thread of its own, which would be one core more."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
 def own_output() -> TextIO:
     """Keep the standard output for answers: whatever libraries print there goes to standard error from now on."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -267,6 +273,7 @@ def main() -> None:
 
     import torch
 
+    stay_on_cores(args.threads)
     torch.set_num_threads(args.threads)
     package = load(args.package, args.weights)
     versions = {name: version(name) for name in ("betaearth", "torch", "numpy")}

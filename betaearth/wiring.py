@@ -11,10 +11,8 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Emit, Notice
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.grid.region import Region
-from betaearth.inference.fetching import WeightsOptions, fetch, on_this_machine, repository_of
 from betaearth.inference.transfer import Report
-from betaearth.nn.backbones import BACKBONES
-from betaearth.nn.variants import Family, named_variant
+from betaearth.nn.variants import Family
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
 from betaearth.scenes.sources import open_source
@@ -41,12 +39,17 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
 
     Raises:
         ConfigError: weights, source or grid are not what they should be.
+        TransientError: the weights must be downloaded, and the network failed.
     """
     from betaearth.inference.model import BetaEarth  # loads torch, which publishing and serving can do without
 
     workshop = Workshop(
         model=BetaEarth.from_pretrained(
-            settings.model, device=settings.device, **fetch_weights(settings, emit).model_dump(), cache=settings.cache
+            settings.model,
+            device=settings.device,
+            **settings.weights.model_dump(),
+            cache=settings.cache,
+            report=report_to(emit),
         ),
         source=open_source(settings.source, cache=settings.cache),
         options=settings.production,
@@ -63,26 +66,6 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     if workshop.source.synthetic:
         emit(Notice(f"imagery is made up: {workshop.source.title}"))
     return workshop
-
-
-def fetch_weights(settings: Settings, emit: Emit) -> WeightsOptions:
-    """Download the weights and their backbone, unless they are on this machine, and say how far that is.
-
-    Returns:
-        The options to load them with.
-
-    Raises:
-        ConfigError: the weights do not exist, or have another digest.
-        TransientError: they must be downloaded, and the network failed.
-    """
-    if on_this_machine(settings.model):
-        return settings.weights
-    fetch(repository_of(settings.model), settings.weights, cache=settings.cache, report=report_to(emit))
-    variant = named_variant(settings.model)
-    if variant and variant.backbone:
-        options = WeightsOptions(mirror=settings.weights.mirror)
-        fetch(BACKBONES[variant.backbone].repo, options, cache=settings.cache, report=report_to(emit))
-    return settings.weights
 
 
 def report_to(emit: Emit) -> Report:

@@ -11,7 +11,7 @@ from betaearth.errors import ConfigError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.pipeline.job import variant_record
 from betaearth.settings import Settings, load_settings
-from betaearth.wiring import fetch_weights, open_workshop
+from betaearth.wiring import open_workshop
 from tests.weights_server import WeightsServer
 
 
@@ -43,7 +43,7 @@ def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
 def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:
     pinned = settings.weights.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(ConfigError, match=f"not {'0' * 64}"):
-        fetch_weights(settings.model_copy(update={"weights": pinned}), print)
+        open_workshop(settings.model_copy(update={"weights": pinned}), print)
     with pytest.raises(ConfigError, match="on this machine, so revision 'v1' means nothing"):
         open_workshop(settings.model_copy(update={"model": "demo"}), print)
 
@@ -51,3 +51,10 @@ def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:
 def test_a_mirror_is_no_matter_to_shipped_weights(tmp_path: Path, refused: str) -> None:
     settings = load_settings({"cache": tmp_path, "weights": {"mirror": refused}, "device": "cpu"})
     assert open_workshop(settings, lambda _: None).model.variant.name == "demo"
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_misspelt_path_is_named_as_such(tmp_path: Path) -> None:
+    settings = load_settings({"cache": tmp_path, "model": "weights/robsut", "device": "cpu"})
+    with pytest.raises(ConfigError, match="nor is there a file or folder weights/robsut on this machine"):
+        open_workshop(settings, lambda _: None)

@@ -79,25 +79,28 @@ def fetch_model(
     A branch of the hub is asked for its newest commit. A mirror's file that is in the cache is not read again, unless
     --sha256 says that it must be another.
     """
-    from betaearth.inference.fetching import WeightsOptions, fetch, repository_of
+    from betaearth.inference.fetching import WeightsOptions, fetch, locate_weights, repository_of
     from betaearth.nn.backbones import BACKBONES
     from betaearth.nn.variants import named_variant
+    from betaearth.nn.weight_files import find_weights
     from betaearth.wiring import report_to
 
     variant = named_variant(name)
+    settings = settings_from(revision=revision, mirror=mirror, sha256=sha256, cache=cache)
     if variant and not variant.repo:
+        locate_weights(variant.name, settings.weights)  # refuses a revision and another digest
         typer.echo(json.dumps([], indent=2) if as_json else f"{variant.name} is shipped with the package")
         return
-    settings = settings_from(revision=revision, mirror=mirror, sha256=sha256, cache=cache)
+    wanted = [(repository_of(name), settings.weights, variant.licence if variant else None)]
+    if variant and variant.backbone:
+        backbone = BACKBONES[variant.backbone]
+        wanted.append((backbone.repo, WeightsOptions(mirror=settings.weights.mirror), backbone.licence))
+    rows = []
     with progress() as emit:
-        report = report_to(emit)
-        made = fetch(repository_of(name), settings.weights, cache=settings.cache, ask_again=True, report=report)
-        rows = [fetched_row(made, variant.licence if variant else None)]
-        if variant and variant.backbone:
-            backbone = BACKBONES[variant.backbone]
-            options = WeightsOptions(mirror=settings.weights.mirror)
-            made = fetch(backbone.repo, options, cache=settings.cache, ask_again=True, report=report)
-            rows.append(fetched_row(made, backbone.licence))
+        for repo, options, licence in wanted:
+            made = fetch(repo, options, cache=settings.cache, ask_again=True, report=report_to(emit))
+            find_weights(made.weights.path).check_digest(options.sha256)  # what is there already may be damaged
+            rows.append(fetched_row(made, licence))
     typer.echo(json.dumps(rows, indent=2) if as_json else "\n".join(fetched_text(row) for row in rows))
 
 
@@ -143,8 +146,11 @@ def export_model(
 def cached(variant: Variant, cache: Path | None) -> CachedWeights | None:
     """Find a variant's weights in the cache: those that its name means without network."""
     from betaearth.nn.weight_cache import WeightCache, default_cache
+    from betaearth.storage.folder import folder_errors
 
-    return WeightCache(cache or default_cache()).find(variant.repo) if variant.repo else None
+    root = cache or default_cache()
+    with folder_errors(root):
+        return WeightCache(root).find(variant.repo) if variant.repo else None
 
 
 def record_row(held: CachedWeights | None) -> dict[str, object] | None:

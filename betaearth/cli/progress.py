@@ -154,9 +154,11 @@ class TerminalSink:
     def download(self, event: Downloading) -> None:
         """Move a file's bar, in megabytes."""
         if event.file not in self.downloads:
-            total = None if event.total is None else round(event.total / MEGABYTE)
-            self.downloads[event.file] = self.progress.add_task(f"{event.file}, MB", total=total)
-        self.progress.update(self.downloads[event.file], completed=round(event.arrived / MEGABYTE))
+            self.downloads[event.file] = self.progress.add_task(f"{event.file}, MB", total=None)
+        # Head and backbone of a DINOv3 variant have files of one name and of different sizes.
+        total = None if event.total is None else round(event.total / MEGABYTE)
+        task = self.downloads[event.file]
+        self.progress.update(task, total=total, completed=round(event.arrived / MEGABYTE))
 
     def update_scenes(self, description: str, *, total: int, completed: int) -> None:
         """Move the bar of the tile-year at work."""

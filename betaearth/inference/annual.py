@@ -30,7 +30,7 @@ _HOW_TO_SAY = (
 
 
 class InferenceOptions(BaseModel):
-    """How an array is cut into windows."""
+    """How an array is cut into windows, and in which arithmetic they are encoded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,11 +84,11 @@ def annual_embedding(
 
     Args:
         model: a variant that `composite_sensors` accepts.
-        scenes: read one after the other, so that an iterator keeps one in memory. One without a valid pixel
-            adds nothing.
+        scenes: taken one after the other in a thread, each while the one before it is embedded, so that an iterator
+            keeps two in memory. One without a valid pixel adds nothing.
         dem: elevation on the same grid, or None.
         shape: (y, x) of the grid.
-        options: the windows.
+        options: the windows and the arithmetic.
         on_scene: called with every scene when it is done.
 
     Returns:
@@ -128,7 +128,10 @@ _END: Final = object()
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield items while the next one is being made in a thread."""
+    """Yield items while the next one is being made in a thread.
+
+    Whoever leaves early waits for the one that is being made.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="betaearth-prepare") as thread:
         pending = thread.submit(next, items, _END)
         while (item := pending.result()) is not _END:

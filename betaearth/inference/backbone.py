@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
 
 from betaearth.errors import ConfigError
-from betaearth.inference.fetching import fetch_repository
 from betaearth.nn.backbone_files import find_backbone
 from betaearth.nn.backbone_weights import LoadedBackbone, injected_backbone, load_backbone, vision_transformer
 from betaearth.nn.backbones import BACKBONES, Backbone, BackboneSource, backbone_of_dim
@@ -22,9 +22,7 @@ def give_backbone(
     network: EmbeddingNetwork,
     weights: LoadedWeights,
     asked: str | Path | nn.Module | None,
-    *,
-    cache: str | Path | None,
-    mirror: str | None,
+    fetch: Callable[[str], Path],
 ) -> BackboneSource | None:
     """Give a network the backbone that it needs; most need none.
 
@@ -32,8 +30,7 @@ def give_backbone(
         network: built of the weights.
         weights: its file.
         asked: see `BetaEarth.from_pretrained`.
-        cache: root of the cache; None takes the default.
-        mirror: where to download from instead of the hub.
+        fetch: downloads a repository, unless the cache holds it, and returns its folder.
 
     Returns:
         Which backbone it is, None for a network without one.
@@ -44,7 +41,7 @@ def give_backbone(
         TransientError: it must be downloaded, and the network failed.
     """
     if isinstance(network, DINOv3):
-        loaded = _backbone(weights, network.config.dim, asked, cache=cache, mirror=mirror)
+        loaded = _backbone(weights, network.config.dim, asked, fetch)
         network.use_backbone(loaded.module)
         return loaded.source
     if asked is not None:
@@ -56,9 +53,7 @@ def _backbone(
     weights: LoadedWeights,
     dim: int,
     asked: str | Path | nn.Module | None,
-    *,
-    cache: str | Path | None,
-    mirror: str | None,
+    fetch: Callable[[str], Path],
 ) -> LoadedBackbone:
     if isinstance(asked, nn.Module):
         return injected_backbone(asked, dim)
@@ -73,14 +68,14 @@ def _backbone(
     if asked is None and own:
         module = vision_transformer(own, needed, f"the backbone.* of {weights.file.path}")
         return LoadedBackbone(module, BackboneSource(weights.origin, weights.sha256, None))
-    return load_backbone(find_backbone(_place(asked, needed, cache=cache, mirror=mirror)), needed)
+    return load_backbone(find_backbone(_place(asked, needed, fetch)), needed)
 
 
-def _place(asked: str | Path | None, needed: Backbone, *, cache: str | Path | None, mirror: str | None) -> Path:
+def _place(asked: str | Path | None, needed: Backbone, fetch: Callable[[str], Path]) -> Path:
     if asked is not None and Path(asked).exists():
         return Path(asked)
-    if asked in (None, needed.repo, needed.original):
-        return fetch_repository(str(asked or needed.repo), cache=cache, mirror=mirror)
+    if asked is None or str(asked) in (needed.repo, needed.original):
+        return fetch(str(asked or needed.repo))
     raise ConfigError(
         f"dinov3_weights {str(asked)!r} is neither a file or folder on this machine, nor one of {needed.repo} and "
         f"{needed.original}, which this head needs"

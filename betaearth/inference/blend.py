@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from betaearth.inference.precision import Precision, arithmetic
 from betaearth.inference.windows import Tiling, Window
 from betaearth.nn.network import SCALE, EmbeddingNetwork
 from betaearth.nn.tail import BilinearRows
@@ -62,6 +63,7 @@ class Blend:
             device: where the hidden layers lie.
         """
         self._network = network
+        self._device = device
         self._inner = tiling.inner
         self._width = tiling.padded_shape[1]
         self._height = tiling.padded_shape[0]
@@ -107,7 +109,8 @@ class Blend:
             if covering and inner:
                 kept = slice(inner.start - band.start, inner.stop - band.start)
                 top = self._inner[0].start
-                vectors = self._mean(covering, band)[kept, self._inner[1]]
+                with arithmetic(Precision.FLOAT32, self._device):
+                    vectors = self._mean(covering, band)[kept, self._inner[1]]
                 yield Band(slice(inner.start - top, inner.stop - top), vectors)
 
     def _widen(self, piece: _Piece, group: slice) -> tuple[Tensor, int]:

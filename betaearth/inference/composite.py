@@ -65,7 +65,8 @@ class AnnualComposite:
         """
         total_length = torch.linalg.vector_norm(self._total, dim=-1)
         if not torch.isfinite(total_length).all():
-            raise DataError(f"vectors of {int((~torch.isfinite(total_length)).sum())} valid pixels are not finite")
+            spoiled = int((~torch.isfinite(total_length)).sum())
+            raise DataError(f"vectors {tuple(self._total.shape)} hold {spoiled} valid pixels that are not finite")
         count = np.maximum(self._count, 1)
         length = total_length.cpu().numpy() / count
         directed = (self._count > 0) & (length >= SHORTEST_MEAN)

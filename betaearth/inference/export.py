@@ -67,8 +67,7 @@ def export_checkpoint(
         ConfigError: the checkpoint cannot be read without running code, holds no such network, or one that does not
             load; or the folder cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already and not an empty folder: give one that is new")
+    _check_new(out)
     source = read_checkpoint(checkpoint)
     released = named_variant(variant) if variant else None
     chosen = choose_network(source, variant=released.name if released else variant, prefix=prefix)
@@ -145,6 +144,15 @@ def _architecture(family: Family, tensors: Mapping[str, Tensor]) -> str:
     projection = tensors.get("dpt_head.projections.0.weight")
     backbone = None if projection is None else backbone_of_dim(projection.shape[1])
     return f"dinov3_{backbone.name}" if backbone else "dinov3"
+
+
+def _check_new(out: Path) -> None:
+    with folder_errors(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} is there already and not an empty folder: give one that is new")
+        file = next((parent for parent in out.absolute().parents if parent.is_file()), None)
+        if file:
+            raise ConfigError(f"{out} cannot be made: {file} is a file")
 
 
 @contextmanager

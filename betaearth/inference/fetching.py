@@ -34,12 +34,16 @@ class WeightsOptions(BaseModel):
         """Make options of what a caller gave.
 
         Raises:
-            ConfigError: the digest is none.
+            ConfigError: the digest is none, or a value is no text.
         """
         try:
             return cls(mirror=mirror, revision=revision, sha256=sha256)
         except ValidationError as error:
-            raise ConfigError(f"sha256={sha256!r} is no digest: 64 hexadecimal digits are needed") from error
+            first = error.errors(include_url=False)[0]
+            wrong = first["loc"][0]
+            if wrong == "sha256":
+                raise ConfigError(f"sha256={sha256!r} is no digest: 64 hexadecimal digits are needed") from error
+            raise ConfigError(f"{wrong} of type {type(first['input']).__name__} will not do: {first['msg']}") from error
 
 
 def fetch_repository(
@@ -109,9 +113,10 @@ def fetch(
             return None
         return store.find(repo, revision=options.revision, source=source, sha256=options.sha256)
 
-    found = find()
-    if found and (not ask_again or store.references(repo).latest == found.folder.name):
-        return Fetched(found, new=False)
+    with folder_errors(store.folder):
+        found = find()
+        if found and (not ask_again or store.references(repo).latest == found.folder.name):
+            return Fetched(found, new=False)
     with folder_errors(store.folder), store.locked(repo) as partial:
         if found := find():  # whoever held the lock may have fetched it
             store.point(repo, options.revision, found.folder.name)
@@ -167,13 +172,15 @@ def repository_of(name: str | Path) -> str:
     """Return the hub id of a variant, or what looks like a hub id.
 
     Raises:
-        ConfigError: it is neither, or a variant without a repository.
+        ConfigError: it is neither, but perhaps something on this machine.
     """
     variant = named_variant(str(name))
     if variant and variant.repo:
         return variant.repo
     if isinstance(name, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) and not name.endswith(SUFFIXES):
         return name
+    if on_this_machine(name):
+        raise ConfigError(f"{str(name)!r} is on this machine: give a variant or a hub id (owner/name) to fetch")
     raise ConfigError(
         f"{str(name)!r} is neither a variant ({', '.join(VARIANTS)}), nor a hub id (owner/name), nor a file or folder "
         "on this machine"

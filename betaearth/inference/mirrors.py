@@ -10,9 +10,10 @@ import ipaddress
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.nn.hub import without_credentials
 from betaearth.storage.objects import CHUNK, stream_object
 from betaearth.storage.open import local_path
 
@@ -39,12 +40,19 @@ class Mirror:
         Raises:
             ConfigError: it is of another kind, or would be read in the clear.
         """
-        parts = urlsplit(self.uri)
-        if local_path(self.uri) is not None or (parts.scheme == "s3" and parts.netloc):
+        if local_path(self.uri) is not None:
             return
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(self.uri)
+            host, _ = parts.hostname, parts.port  # the port is checked when it is read
+        except ValueError as error:
+            raise ConfigError(f"the mirror's address cannot be read: give {KINDS}") from error  # it may hold a password
+        if parts.scheme == "s3" and parts.netloc:
+            return
+        if parts.scheme not in {"http", "https"} or not host:
             raise ConfigError(f"{self.address} is no mirror: give {KINDS}")
-        _check_secure(self.uri)
+        if parts.scheme == "http" and not _is_loopback(host):
+            raise ConfigError(f"{self.address} would be read unprotected: https:// is needed")
 
     @property
     def address(self) -> str:
@@ -81,18 +89,12 @@ class Mirror:
         return stream_object(uri) if parts.scheme == "s3" else stream_http(uri)
 
 
-def without_credentials(uri: str) -> str:
-    """Take user, password, query and the last slash away."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(SplitResult(parts.scheme, host, parts.path.rstrip("/"), "", ""))
-
-
 def stream_http(url: str) -> Generator[bytes]:
     """Read a file from a web server piece by piece.
 
     Args:
-        url: `https://...`; `http://` of this machine only.
+        url: `https://...`; or `http://...`, whose redirects are not followed, so that nothing beyond it is read in the
+            clear.
 
     Raises:
         DataError: it is not there.
@@ -106,13 +108,15 @@ def stream_http(url: str) -> Generator[bytes]:
     target = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     retry = Retry(total=RETRIES, backoff_factor=0.5, status_forcelist=BUSY, raise_on_status=False)
     pool = PoolManager(retries=retry, timeout=Timeout(connect=CONNECT_S, read=READ_S))
-    if parts.scheme == "https":
+    secure = parts.scheme == "https"
+    if secure:
         pool.key_fn_by_scheme = {"https": pool.key_fn_by_scheme["https"]}  # so that no redirect leads into the clear
     shown = without_credentials(url)
     with pool, http_errors(shown):
-        answer = pool.request("GET", target, headers=make_headers(basic_auth=login), preload_content=False)
+        answer = pool.request(
+            "GET", target, headers=make_headers(basic_auth=login), preload_content=False, redirect=secure
+        )
         try:
-            _check_secure(answer.geturl() or target)
             _check_status(answer.status, shown)
             yield from answer.stream(CHUNK)
         finally:
@@ -133,8 +137,8 @@ def http_errors(where: str) -> Iterator[None]:
         yield
     except exceptions.URLSchemeUnknown as error:
         raise ConfigError(f"{where} sends to an unprotected address: https:// is needed") from error
-    except exceptions.LocationValueError as error:
-        raise ConfigError(f"{where} is not an address: {error}") from error
+    except exceptions.LocationValueError as error:  # its words repeat the address with its query
+        raise ConfigError(f"{where} is not an address, or sends to what is none") from error
     except (exceptions.MaxRetryError, exceptions.SSLError) as error:
         reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
         if isinstance(reason, exceptions.SSLError) and "CERTIFICATE" in str(reason).upper():
@@ -152,17 +156,6 @@ def _check_status(status: int, where: str) -> None:
     if status in BUSY or status >= SERVER_FAULT:
         raise TransientError(f"{where}: the server cannot answer now ({status})")
     raise ConfigError(f"{where} may not be read: the server answers {status}")
-
-
-def _check_secure(url: str) -> None:
-    """Refuse to read in the clear what may be read by others on the way.
-
-    Raises:
-        ConfigError: it is `http://`, and not of this machine.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ConfigError(f"{without_credentials(url)} would be read unprotected: https:// is needed")
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.inference.backbone import give_backbone
-from betaearth.inference.fetching import WeightsOptions, locate_weights
+from betaearth.inference.fetching import WeightsOptions, fetch_repository, locate_weights
 from betaearth.inference.observer import Observer, check_taken, network_inputs
 from betaearth.inference.precision import Precision, effective
 from betaearth.inference.predictor import Predictor, to_unit_length
 from betaearth.inference.preprocessing import check_doy, prepare
+from betaearth.inference.transfer import Report
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, Tiling
 from betaearth.nn.backbones import BackboneSource
 from betaearth.nn.network import EmbeddingNetwork
@@ -64,6 +66,7 @@ class BetaEarth:
         mirror: str | None = None,
         sha256: str | None = None,
         cache: str | Path | None = None,
+        report: Report | None = None,
     ) -> BetaEarth:
         """Load a variant; what is neither shipped, nor at a path, nor in the cache is downloaded into it.
 
@@ -73,7 +76,8 @@ class BetaEarth:
             device: such as `cpu` or `cuda`; None takes a GPU where there is one.
             dinov3_weights: backbone of a DINOv3 variant: a file or folder of timm's, the original or transformers'
                 weights; or a module that maps images (m, 3, y, x) to the token maps (m, dim, y / 16, x / 16) of four
-                layers, from early to late, each through the last norm, without class and register tokens. None
+                layers, from early to late, each through the last norm, without class and register tokens; it is
+                frozen, and moved to the device. None
                 takes what the file of weights brings, else timm's release of the backbone that the variant was
                 trained on (SAT-493M for ViT-L, LVD-1689M for ViT-S), from the cache or downloaded. Which images a
                 file's backbone learned from is checked by its configuration and its names; where they say nothing
@@ -83,6 +87,7 @@ class BetaEarth:
                 `{mirror}/betaearth-rgb-only/model.safetensors`.
             sha256: digest that the file of weights must have.
             cache: root of the cache; None takes `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`.
+            report: called with a file's name, its bytes that arrived so far, and all its bytes where they are known.
 
         Raises:
             ConfigError: the weights do not exist, are damaged, have another digest, do not fit a network, their
@@ -91,10 +96,11 @@ class BetaEarth:
         """
         target = _device(device)
         options = WeightsOptions.of(mirror=mirror, revision=revision, sha256=sha256)
-        weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache))
+        weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache, report=report))
         variant = identify(weights)
         network = build_network(weights)
-        backbone = give_backbone(network, weights, dinov3_weights, cache=cache, mirror=mirror)
+        fetch = partial(fetch_repository, cache=cache, mirror=mirror, report=report)
+        backbone = give_backbone(network, weights, dinov3_weights, fetch)
         sha256 = weights.sha256
         return cls(_placed(network, target), variant, weights_sha256=sha256, origin=weights.origin, backbone=backbone)
 

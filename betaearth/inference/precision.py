@@ -1,13 +1,14 @@
 """In which arithmetic the encoders compute: float32, or bfloat16 where the processor has it.
 
-What follows the encoders (date, fusion, blending, mean) is always float32. float16 is no choice: activations of the
-released networks exceed its range.
+What follows the encoders (date, fusion, blending, mean) is always float32. float16 is no choice: its range
+ends at 65,504, and nobody has measured that activations of the released networks stay within.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,42 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and any(features.get(name) for name in CPU_FEATURES)
 
 
-def arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which the encoders run at an `effective` precision."""
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Compute at an `effective` precision, whatever a caller has set around it.
+
+    An autocast of the caller ends here. On a GPU, float32 is float32: TensorFloat-32, the default of convolutions, is
+    off by 1e-3. And convolutions choose the same kernel every time.
+    """
     import torch
 
-    if precision is Precision.FLOAT32:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision is Precision.BF16), full_float32(device):
+        yield
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Keep PyTorch's settings for float32 on GPUs from doing with less; they are left alone for other devices."""
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    settings = (torch.backends.cuda.matmul, cudnn.conv)  # type: ignore[attr-defined]  # PyTorch's stub leaves it out
+    with _SETTINGS:
+        before, deterministic = [setting.fp32_precision for setting in settings], cudnn.deterministic
+        try:
+            for setting in settings:
+                setting.fp32_precision = "ieee"
+            cudnn.deterministic = True
+            yield
+        finally:
+            for setting, value in zip(settings, before, strict=True):
+                setting.fp32_precision = value
+            cudnn.deterministic = deterministic
+
+
+_SETTINGS = threading.RLock()
+"""Held while settings of the whole process differ from the user's: one thread that restores them must not take them
+from another."""

@@ -7,7 +7,6 @@ whole place is what went in and nothing else; finished rows leave at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -128,7 +127,7 @@ class Predictor:
 
     def _hidden(self, inputs: Mapping[str, Tensor], windows: Sequence[Window], doy: Tensor | None) -> Tensor:
         """Encode, date and fuse some windows: (n, c, size / 4, size / 4)."""
-        with float32_convolutions():
+        with arithmetic(Precision.FLOAT32, self._device):
             encoded = {name: self._encode(name, cut(array, windows)) for name, array in inputs.items()}
             if self._elevation is not None:
                 encoded["dem"] = self._shared_features(self._elevation, windows)
@@ -179,8 +178,3 @@ def to_unit_length(vectors: NDArray[np.float32]) -> None:
     """Scale vectors (y, x, 64) to unit length in place; a zero vector stays zero."""
     length = np.sqrt(np.einsum("yxc,yxc->yx", vectors, vectors))
     vectors /= np.maximum(length, np.float32(SHORTEST_VECTOR))[:, :, None]
-
-
-def float32_convolutions() -> AbstractContextManager[None]:
-    """Convolve in float32 on a GPU, whose default TensorFloat-32 is off by 1e-3, and always the same way."""
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

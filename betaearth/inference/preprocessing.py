@@ -120,7 +120,8 @@ def check_scaled(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
     Raises:
         DataError: see `check_shape`; or it holds a value that is not finite, which would spread over the whole window.
     """
-    scaled = check_shape(sensor, array).astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        scaled = check_shape(sensor, array).astype(np.float32)
     if not np.isfinite(scaled).all():
         raise DataError(
             f"{sensor} {scaled.shape} holds values that are not finite; with normalise=False every value is used"

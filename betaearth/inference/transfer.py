@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.inference.mirrors import KINDS, Mirror, without_credentials
+from betaearth.inference.mirrors import KINDS, Mirror
 from betaearth.nn import hub
 from betaearth.nn.weight_cache import CachedWeights, FetchedRecord, WeightCache
 from betaearth.nn.weight_files import CONFIG_NAME, FILE_NAMES
@@ -47,6 +47,9 @@ class Transfer:
             ConfigError: there is no such repository, revision or file, no permission, or another digest.
             TransientError: the hub did not answer, the transfer broke, or a file arrived damaged.
         """
+        pinned = self.cache.version(self.repo, revision) if revision else None
+        if pinned:  # a commit, which cannot have moved, so that no network is needed to see that its digest is another
+            self._check_digest(pinned.record.origin, pinned.record.sha256)
         with self._advice():
             at = hub.resolve(self.repo, revision)
         there = self.cache.version(self.repo, at.commit)
@@ -75,10 +78,11 @@ class Transfer:
         return Fetched(kept, new=there is None)
 
     def _download(self, at: hub.HubRevision, revision: str | None) -> CachedWeights:
+        source = hub.without_credentials(at.endpoint)
         name = next((name for name in FILE_NAMES if name in at.files), None)
         if name is None:
             wanted = " or ".join(FILE_NAMES)
-            raise ConfigError(f"{self.repo}@{at.commit} on {at.endpoint} holds no weights: {wanted} is needed")
+            raise ConfigError(f"{self.repo}@{at.commit} on {source} holds no weights: {wanted} is needed")
         origin = f"{self.repo}@{at.commit}/{name}"
         promised = at.files[name].sha256
         if promised:
@@ -97,7 +101,7 @@ class Transfer:
             name,
             digest,
             origin=origin,
-            source=without_credentials(at.endpoint),
+            source=source,
             revision=revision,
             commit=at.commit,
             licence=at.licence,
@@ -174,9 +178,10 @@ class Transfer:
         try:
             yield
         except TransientError as error:
-            held = self.cache.versions(self.repo)
+            held = self.cache.find(self.repo)
             raise TransientError(
-                f"{error}; the cache holds {held[0].record.origin}, which is used unless a fetch is asked for"
+                f"{error}; the cache holds {held.record.origin}, which is used where no fetch, revision, mirror or "
+                "digest is asked for"
                 if held
                 else f"{error}; a mirror will do ({KINDS}), or a cache into which {self.repo} was fetched before"
             ) from error

@@ -29,12 +29,16 @@ def check_tiling(tile_size: int, overlap: int) -> None:
     """Check that windows of this size and overlap can cover an array.
 
     Raises:
-        DataError: `tile_size` is not a positive multiple of 32, or `overlap` leaves no step between windows.
+        DataError: `tile_size` is not a positive multiple of 32, `overlap` leaves no step between windows, or one is no
+            int.
     """
-    if not isinstance(tile_size, int) or tile_size <= 0 or tile_size % STEP:
-        right = max(-(-int(tile_size) // STEP), 1) * STEP
+    for name, value in (("tile_size", tile_size), ("overlap", overlap)):
+        if not isinstance(value, int):
+            raise DataError(f"{name} {value!r} is a {type(value).__name__}; an int is needed, in pixels")
+    if tile_size <= 0 or tile_size % STEP:
+        right = max(-(-tile_size // STEP), 1) * STEP
         raise DataError(f"tile_size {tile_size} is not a positive multiple of {STEP}; the next one is {right}")
-    if not isinstance(overlap, int) or not 0 <= overlap < tile_size:
+    if not 0 <= overlap < tile_size:
         raise DataError(
             f"overlap {overlap} is not within 0..{tile_size - 1}: neighbouring windows of tile_size {tile_size} share "
             f"so many pixels; {tile_size // 2} is usual"

@@ -101,6 +101,10 @@ def injected_backbone(module: nn.Module, dim: int) -> LoadedBackbone:
 
 def _check_outputs(module: nn.Module, dim: int) -> None:
     reference = next(module.parameters(), torch.zeros(1))
+    if reference.dtype != torch.float32:
+        raise ConfigError(
+            f"the injected backbone {type(module).__qualname__} computes in {reference.dtype}; float32 is needed"
+        )
     images = torch.zeros(1, 3, PROBE, PROBE, device=reference.device)
     with torch.no_grad():
         levels = module(images)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from betaearth.errors import ConfigError, TransientError
 
@@ -47,7 +47,7 @@ class HubRevision:
     commit: str
     """The whole hash."""
     endpoint: str
-    """Address of the hub."""
+    """Address of the hub, perhaps with credentials."""
     files: Mapping[str, HubFile]
     licence: str | None
     """As the card names it."""
@@ -61,7 +61,7 @@ def resolve(repo: str, revision: str | None) -> HubRevision:
         revision: branch, tag or commit; None for the main branch.
 
     Raises:
-        ConfigError: there is no such repository or revision, or no permission.
+        ConfigError: there is no such repository or revision, no permission, or the hub's address is none.
         TransientError: the hub did not answer, or offline mode is on.
     """
     from huggingface_hub import HfApi
@@ -72,6 +72,8 @@ def resolve(repo: str, revision: str | None) -> HubRevision:
     )
 
     endpoint = HfApi().endpoint
+    if urlsplit(endpoint).scheme not in {"http", "https"}:
+        raise ConfigError(f"HF_ENDPOINT {without_credentials(endpoint)} is no hub's address: https://host is needed")
     asked = f"/revision/{quote(revision, safe='')}" if revision else ""
     with hub_errors(f"{repo}{f' at {revision}' if revision else ''}", endpoint):
         answer = http_backoff(
@@ -114,7 +116,8 @@ def download(at: HubRevision, name: str, folder: Path, report: Report | None = N
             )
         except RuntimeError as error:
             # The hub's second protocol, hf_xet, is native code and has no other error for a broken transfer.
-            raise TransientError(f"{name} of {at.repo} did not arrive from {at.endpoint}: {error}") from error
+            source = without_credentials(at.endpoint)
+            raise TransientError(f"{name} of {at.repo} did not arrive from {source}: {error}") from error
     return Path(path)
 
 
@@ -123,11 +126,12 @@ def hub_errors(what: str, endpoint: str) -> Iterator[None]:
     """Translate what `huggingface_hub` says; what it does not know passes untouched.
 
     Raises:
-        ConfigError: not there, no permission, or the address is not a hub's.
+        ConfigError: not there, no permission, the address is not a hub's, or its certificate is wrong.
         TransientError: no connection, a broken transfer, a server's fault, too many requests, or offline mode.
     """
     from huggingface_hub import errors
 
+    endpoint = without_credentials(endpoint)
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
@@ -138,7 +142,7 @@ def hub_errors(what: str, endpoint: str) -> Iterator[None]:
             raise ours from error
         if isinstance(error.__cause__, errors.FileMetadataError):
             raise ConfigError(f"{what}: {endpoint} does not answer as a hub does: {error.__cause__}") from error
-        raise TransientError(f"{what}: {endpoint} cannot be reached: {_said(error)}") from error
+        raise _unreached(what, endpoint, error) from error
     except errors.HfHubHTTPError as error:
         if (ours := _by_status(what, endpoint, error)) is None:
             raise
@@ -146,7 +150,7 @@ def hub_errors(what: str, endpoint: str) -> Iterator[None]:
     except errors.HFValidationError as error:
         raise ConfigError(f"{what}: {error}") from error
     except errors.HTTPError as error:  # type: ignore[attr-defined]  # of whichever HTTP library it is built on
-        raise TransientError(f"{what}: {endpoint} cannot be reached, or the transfer broke: {_said(error)}") from error
+        raise _unreached(what, endpoint, error) from error
     except PermissionError as error:
         if error.errno is not None:
             raise  # of this machine's disk
@@ -155,6 +159,13 @@ def hub_errors(what: str, endpoint: str) -> Iterator[None]:
         if error.errno is None or isinstance(error, ConnectionError | TimeoutError):
             raise TransientError(f"{what} did not arrive whole from {endpoint}: {_said(error)}") from error
         raise
+
+
+def without_credentials(uri: str) -> str:
+    """Take user, password, query and the last slash away."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(SplitResult(parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
 def _by_status(what: str, endpoint: str, error: BaseException | None) -> ConfigError | TransientError | None:
@@ -173,6 +184,13 @@ def _by_status(what: str, endpoint: str, error: BaseException | None) -> ConfigE
     if status in BUSY or status >= SERVER_FAULT:
         return TransientError(f"{what}: {endpoint} cannot answer now ({status})")
     return None
+
+
+def _unreached(what: str, endpoint: str, error: BaseException) -> ConfigError | TransientError:
+    said = _said(error)
+    if "CERTIFICATE" in said.upper():
+        return ConfigError(f"{what}: the certificate of {endpoint} cannot be trusted: {said}")
+    return TransientError(f"{what}: {endpoint} cannot be reached, or the transfer broke: {said}")
 
 
 def _said(error: BaseException) -> str:
@@ -197,7 +215,8 @@ def _revision(repo: str, endpoint: str, content: bytes) -> HubRevision:
             licence=licence if isinstance(licence, str) else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{repo}: {endpoint} does not answer as a hub does ({error!r}); check HF_ENDPOINT") from error
+        where = without_credentials(endpoint)
+        raise ConfigError(f"{repo}: {where} does not answer as a hub does ({error!r}); check HF_ENDPOINT") from error
 
 
 def _reporting(report: Report, size: int | None) -> type[Any]:

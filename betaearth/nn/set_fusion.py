@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CUDA_SITES = 4096
-"""Sites at a time on a GPU. CUDA's attention kernels count batch times heads in a grid that ends at 65,535, and fail
-beyond; with 8 heads this is half of it."""
+"""Sites at a time on a GPU. CUDA's attention kernels fail at a batch of 65,536, where the grid of blocks ends; with 8
+heads this stays below even in a kernel that counts batch times heads."""
 CPU_SITES = 256
 """Sites at a time elsewhere: what ten tokens of them need fits a cache."""
 

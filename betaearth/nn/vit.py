@@ -99,6 +99,9 @@ def rotary_periods(head: int) -> Tensor:
 
 
 def set_periods(model: DINOv3ViTModel, periods: Tensor) -> None:
-    """Give a model the periods of its rotary embedding, which are not among its parameters."""
+    """Give a model the periods of its rotary embedding, which are not among its parameters.
+
+    They may be bfloat16, as the original files hold them; their inverses are not rounded a second time.
+    """
     rotary = cast("nn.Module", model.rope_embeddings)
-    rotary.register_buffer("inv_freq", 1 / periods, persistent=False)
+    rotary.register_buffer("inv_freq", 1 / periods.float(), persistent=False)

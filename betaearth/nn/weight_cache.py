@@ -158,12 +158,16 @@ class WeightCache:
         return sorted(found, key=lambda it: (it.folder.name == latest, it.record.fetched), reverse=True)
 
     def version(self, repo: str, name: str) -> CachedWeights | None:
-        """Return a version by the name of its folder; None where it is not there, or not whole."""
+        """Return a version by the name of its folder; None where it is not there, or not whole, or another's.
+
+        Names with `--` in them may share a folder: the record says whose a version is.
+        """
         if not re.fullmatch(r"[0-9a-f]+", name):
             return None
         folder = self.repository(repo) / name
         record = read_record(folder)
-        return CachedWeights(folder, record) if record and (folder / record.file).is_file() else None
+        whole = record and record.repo == repo and (folder / record.file).is_file()
+        return CachedWeights(folder, record) if record and whole else None
 
     def references(self, repo: str) -> References:
         """Read what names stand for; none where nothing was fetched."""
@@ -221,6 +225,8 @@ class WeightCache:
         whole.mkdir()
         for name in (record.file, *extras):
             if (partial / name).is_file():
+                with (partial / name).open("rb") as file:
+                    os.fsync(file.fileno())
                 (partial / name).rename(whole / name)
         _replace(whole / RECORD_NAME, record.model_dump_json(indent=2))
         target = self.repository(record.repo) / version

@@ -153,6 +153,7 @@ def identify(weights: LoadedWeights) -> Variant:
     doy = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
     known = named_variant(weights.file.name) if weights.file.name else None
     tensors = head_tensors(weights.tensors) if family is Family.DINOV3 else weights.tensors
+    parameters = sum(t.numel() for key, t in tensors.items() if not key.endswith(".freqs"))
     if known is None:
         return Variant(
             name=weights.file.name or CUSTOM,
@@ -161,7 +162,7 @@ def identify(weights: LoadedWeights) -> Variant:
             inputs=(S2_L1C, S2_L2A) if family is Family.RGB_ONLY else ALL_INPUTS,
             any_subset=declared.any_subset if declared else family is Family.RGB_ONLY,
             doy=doy,
-            parameters=sum(t.numel() for key, t in tensors.items() if not key.endswith(".freqs")),
+            parameters=parameters,
             tensors=len(tensors),
             licence=declared.licence if declared else "unknown",
             trained=declared.trained if declared else True,
@@ -173,7 +174,16 @@ def identify(weights: LoadedWeights) -> Variant:
         )
     if known.backbone:
         check_backbone_name(known.backbone, head_config(tensors, weights.file.path).dim, weights.file.path)
-    return replace(known, trained=declared.trained) if declared else known
+    if declared is None:
+        return known
+    return replace(
+        known,
+        parameters=parameters,  # which differ where the configuration has sizes of its own
+        tensors=len(tensors),
+        trained=declared.trained,
+        any_subset=declared.any_subset,
+        licence=declared.licence,
+    )
 
 
 def build_network(weights: LoadedWeights) -> EmbeddingNetwork:

@@ -102,7 +102,10 @@ def s3_errors(uri: str) -> Iterator[None]:
         if code in _THROTTLED or status == 429 or status >= 500:
             raise TransientError(f"{uri}: the server cannot answer now ({status} {code})") from error
         if code in _REFUSED or status in {401, 403}:
-            raise ConfigError(f"{uri} may not be read ({code}): check the credentials and their policy") from error
+            raise ConfigError(
+                f"{uri} may not be read ({code}): check the credentials and their policy, which must allow "
+                "s3:ListBucket too, or what is not there looks forbidden"
+            ) from error
         raise
     except (
         exceptions.NoCredentialsError,

@@ -35,6 +35,8 @@ def test_a_worker_answers_and_ends(demo_environment: Environment, tmp_path: Path
     inputs = write_year(tmp_path / "scene.npz", Year((64, 64), s2=1, s1=0))
     with demo_environment.start(tmp_path / "demo.log") as worker:
         assert set(worker.ready.versions) == {"python", "betaearth", "torch", "numpy"}
+        if hasattr(os, "sched_getaffinity"):
+            assert len(os.sched_getaffinity(worker.pid)) == 1, "no more cores than threads"
         answer = worker.ask(scene(inputs))
         assert answer.peak_bytes >= worker.ready.baseline_bytes > 0
         assert worker.ask(scene(inputs)).peak_bytes >= answer.peak_bytes

@@ -107,6 +107,14 @@ class TestFetch:
         for words in ("there already", row["path"], DIGEST, commit, "0.1 MB", "CC-BY-4.0", hub.url):
             assert words in again.out
 
+    def test_what_is_there_but_damaged_is_not_there_already(self, hub: WeightsServer, models: Models) -> None:
+        hub.publish(REPO, FILES)
+        path = Path(models("fetch", "robust", "--json").rows[0]["path"])
+        path.write_bytes(b"half")
+        done = models("fetch", "robust", "--sha256", DIGEST)
+        assert done.code == 78
+        assert f"has changed since it was fetched: its sha256 is {hashlib.sha256(b'half').hexdigest()}" in done.err
+
     def test_list_and_show_know_the_cache(self, hub: WeightsServer, models: Models) -> None:
         commit = hub.publish(REPO, FILES)
         assert "cached      no" in models("show", "robust").out
@@ -149,6 +157,14 @@ class TestFetch:
     def test_the_demo_needs_no_fetch(self, models: Models) -> None:
         done = models("fetch", "demo")
         assert (done.code, done.out) == (0, "demo is shipped with the package\n")
+        assert models("fetch", "demo", "--sha256", find_weights("demo").sha256).code == 0
+        assert models("fetch", "demo", "--sha256", "0" * 64).code == 78
+        assert models("fetch", "demo", "--revision", "v1").code == 78
+
+    def test_a_folder_needs_no_fetch(self, models: Models, tmp_path: Path) -> None:
+        done = models("fetch", tmp_path)
+        assert done.code == 78
+        assert "is on this machine: give a variant or a hub id" in done.err
 
     def test_exit_codes(
         self, hub: WeightsServer, models: Models, refused: str, monkeypatch: pytest.MonkeyPatch

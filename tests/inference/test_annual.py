@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from betaearth.errors import ConfigError, DataError
+from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.inference.annual import InferenceOptions, annual_embedding, composite_sensors
 from betaearth.inference.model import BetaEarth
 from betaearth.nn.variants import VARIANTS
@@ -110,6 +112,54 @@ def test_scenes_are_read_one_ahead_and_no_further(demo: BetaEarth) -> None:
     assert [entry for entry in log if entry.startswith("read")] == [f"read {name}" for name in names]
     for index, name in enumerate(names[2:], start=2):
         assert log.index(f"read {name}") > log.index(f"done {names[index - 2]}")
+
+
+def test_the_next_scene_is_read_while_one_is_embedded(demo: BetaEarth) -> None:
+    asked = threading.Event()
+
+    def reading() -> Iterator[SceneArrays]:
+        yield SCENES[0]
+        asked.set()
+        yield SCENES[1]
+
+    early: list[bool] = []
+    annual_embedding(demo, reading(), None, SHAPE, OPTIONS, on_scene=lambda _: early.append(asked.wait(10)))
+    assert early == [True, True]
+
+
+def preparing() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("betaearth-prepare")]
+
+
+def test_a_failure_to_read_arrives_as_it_is_after_the_scenes_before_it(demo: BetaEarth) -> None:
+    def reading() -> Iterator[SceneArrays]:
+        yield SCENES[0]
+        raise TransientError("no answer")
+
+    seen: list[str] = []
+    with pytest.raises(TransientError, match=r"^no answer$"):
+        annual_embedding(demo, reading(), None, SHAPE, OPTIONS, on_scene=lambda arrays: seen.append(arrays.scene.id))
+    assert (seen, preparing()) == (["s2_l2a-3"], [])
+
+
+@pytest.mark.parametrize("failure", [DataError, KeyboardInterrupt])
+def test_whoever_stops_early_leaves_no_thread_and_takes_no_further_scene(
+    demo: BetaEarth, failure: type[BaseException]
+) -> None:
+    taken: list[int] = []
+
+    def reading() -> Iterator[SceneArrays]:
+        for index, arrays in enumerate(SCENES):
+            taken.append(index)
+            yield arrays
+
+    def stop(_: SceneArrays) -> None:
+        raise failure
+
+    with pytest.raises(failure):
+        annual_embedding(demo, reading(), None, SHAPE, OPTIONS, on_scene=stop)
+    assert preparing() == []
+    assert taken in ([0], [0, 1])
 
 
 def test_arrays_of_another_grid_are_refused_with_both_shapes(demo: BetaEarth) -> None:

@@ -119,9 +119,12 @@ class TestWhichBackbone:
         assert second.backbone == first.backbone
         assert np.array_equal(embed(first), embed(second))
 
-    def test_the_original_repository_may_be_asked_for(self, hub: WeightsServer, tmp_path: Path, head: Path) -> None:
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_the_original_repository_may_be_asked_for(
+        self, hub: WeightsServer, tmp_path: Path, head: Path, kind: type[str | Path]
+    ) -> None:
         hub.publish(TINY.original, {"model.safetensors": safetensors.torch.save(timm_tensors(TINY))})
-        model = BetaEarth.from_pretrained(head, "cpu", TINY.original, cache=tmp_path / "cache")
+        model = BetaEarth.from_pretrained(head, "cpu", kind(TINY.original), cache=tmp_path / "cache")
         assert model.backbone is not None
         assert model.backbone.origin.startswith(f"{TINY.original}@")
 

@@ -115,5 +115,5 @@ def test_a_valid_pixel_that_is_not_finite_is_refused() -> None:
     vectors[1, 1, 7] = np.inf
     composite = AnnualComposite((2, 2))
     composite.add(bands(vectors), np.ones((2, 2), dtype=np.bool_))
-    with pytest.raises(DataError, match="1 valid pixels are not finite"):
+    with pytest.raises(DataError, match=r"vectors \(2, 2, 64\) hold 1 valid pixels that are not finite"):
         composite.result()

@@ -199,6 +199,12 @@ class TestSeveralNetworks:
         assert read(tmp_path / "out")[2]["any_subset"] is True
         assert export_checkpoint(several, tmp_path / "b", prefix="model_hilr.").variant.name == "hilr"
 
+    def test_what_the_user_says_counts_for_a_released_variant_too(self, several: Path, tmp_path: Path) -> None:
+        made = export_checkpoint(several, tmp_path / "out", variant="reinit", licence="MIT", any_subset=True)
+        loaded = BetaEarth.from_pretrained(tmp_path / "out", device="cpu").variant
+        for variant in (made.variant, loaded):
+            assert (variant.name, variant.licence, variant.any_subset) == ("reinit", "MIT", True)
+
     def test_a_copy_below_a_prefix_is_not_part_of_the_network(
         self, small: Tensors, config: dict[str, Any], tmp_path: Path
     ) -> None:
@@ -261,5 +267,7 @@ class TestRefusals:
             export_checkpoint(tmp_path / "last.pt", tmp_path / "out")
         with pytest.raises(ConfigError, match="is there already and not an empty folder"):
             export_checkpoint(tmp_path / "last.pt", tmp_path / "last.pt")
+        with pytest.raises(ConfigError, match=r"cannot be made: .*last\.pt is a file"):
+            export_checkpoint(tmp_path / "last.pt", tmp_path / "last.pt" / "a" / "out")
         made = export_checkpoint(tmp_path / "last.pt", tmp_path / "a" / "b" / "out")
         assert made.weights.path.is_file()

@@ -103,6 +103,15 @@ class TestFromTheHub:
         assert hub.asked == []
         assert fetch_repository(REPO, cache=tmp_path).name == commit
 
+    def test_a_wrong_digest_of_a_commit_needs_no_network(
+        self, hub: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commit = hub.publish(REPO, SMALL)
+        fetch_repository(REPO, cache=tmp_path)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(ConfigError, match=f"sha256 is {DIGEST}, not {'0' * 64}"):
+            fetch_repository(REPO, cache=tmp_path, revision=commit, sha256="0" * 64)
+
     def test_a_wrong_digest(self, hub: WeightsServer, tmp_path: Path) -> None:
         commit = hub.publish(REPO, SMALL)
         for _ in range(2):
@@ -145,10 +154,23 @@ class TestFromTheHub:
         folder = fetch_repository(REPO, cache=tmp_path)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         assert fetch_repository(REPO, cache=tmp_path) == folder
-        with pytest.raises(TransientError, match=f"the cache holds {REPO}@{folder.name}/.* unless a fetch is asked"):
+        with pytest.raises(TransientError, match=f"the cache holds {REPO}@{folder.name}/.* where no fetch, revision"):
             fetch(REPO, WeightsOptions(), cache=tmp_path, ask_again=True)
         with pytest.raises(TransientError, match=r"at v2 .*HF_HUB_OFFLINE"):
             fetch_repository(REPO, cache=tmp_path, revision="v2")
+
+    def test_the_advice_names_the_version_that_would_be_used(
+        self, hub: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hub.publish(REPO, SMALL, "v1")
+        old = fetch_repository(REPO, cache=tmp_path, revision="v1")
+        hub.publish(REPO, NEWER)
+        fetch(REPO, WeightsOptions(), cache=tmp_path, ask_again=True)
+        fetch(REPO, WeightsOptions(revision="v1"), cache=tmp_path, ask_again=True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(TransientError, match=f"the cache holds {REPO}@{old.name}/"):
+            fetch(REPO, WeightsOptions(), cache=tmp_path, ask_again=True)
+        assert fetch_repository(REPO, cache=tmp_path) == old
 
     def test_a_cut_transfer_leaves_nothing_and_the_next_one_succeeds(self, hub: WeightsServer, tmp_path: Path) -> None:
         hub.publish(REPO, SMALL)
@@ -178,6 +200,14 @@ class TestFromTheHub:
         hub.publish(REPO, SMALL)
         (tmp_path / "weights").write_bytes(b"")
         with pytest.raises(ConfigError, match="is not a folder"):
+            fetch_repository(REPO, cache=tmp_path)
+
+    def test_a_cache_that_may_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied", str(path))  # what root, who may run this, is never told
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(ConfigError, match="may not be accessed"):
             fetch_repository(REPO, cache=tmp_path)
 
 
@@ -280,6 +310,10 @@ class TestFromMirrors:
         with pytest.raises(TransientError, match="did not arrive whole"):
             fetch_repository(REPO, cache=tmp_path, mirror=weights_server.url)
         assert not list(tmp_path.rglob("model*"))
+
+    def test_a_mirror_that_is_no_text(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"mirror of type .*Path will not do: Input should be a valid string"):
+            fetch_repository(REPO, cache=tmp_path, mirror=tmp_path)  # type: ignore[arg-type]
 
     def test_a_mirror_has_no_revisions(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="a mirror holds one revision"):

@@ -74,8 +74,15 @@ def test_the_signatures_are_the_published_ones() -> None:
         "mirror": None,
         "sha256": None,
         "cache": None,
+        "report": None,
     }
-    assert [name for name, p in load.items() if p.kind is p.KEYWORD_ONLY] == ["revision", "mirror", "sha256", "cache"]
+    assert [name for name, p in load.items() if p.kind is p.KEYWORD_ONLY] == [
+        "revision",
+        "mirror",
+        "sha256",
+        "cache",
+        "report",
+    ]
 
 
 def test_the_demo_says_what_it_is(demo: BetaEarth) -> None:
@@ -188,7 +195,9 @@ def test_rgb_takes_sentinel_2_only_and_l1c_first(rgb: BetaEarth, raw: dict[str, 
     [
         ({"tile_size": 200}, "the next one is 224"),
         ({"overlap": 224}, r"overlap 224 is not within 0\.\.223"),
-        ({"overlap": 1.5}, r"overlap 1\.5 is not within 0\.\.223"),
+        ({"overlap": 1.5}, r"overlap 1\.5 is a float; an int is needed"),
+        ({"tile_size": None}, "tile_size None is a NoneType; an int is needed"),
+        ({"tile_size": np.int64(224)}, r"tile_size np\.int64\(224\) is a int64; an int is needed"),
         ({"precision": "fp16"}, "precision 'fp16' is none of float32, bf16"),
         ({"doy": 400}, "doy 400 is not a day of the year"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from betaearth.inference.model import BetaEarth
-from betaearth.inference.precision import Precision, effective, has_bf16
+from betaearth.inference.precision import Precision, effective, full_float32, has_bf16
 
 CPU = torch.device("cpu")
 NEEDS_BF16 = pytest.mark.skipif(not has_bf16(CPU), reason="this processor has no bfloat16 arithmetic")
@@ -57,6 +58,46 @@ def test_gpus_from_ampere_on_compute_in_bfloat16(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     assert has_bf16(torch.device("cuda")) is expected
+
+
+@pytest.mark.parametrize("around", [torch.float16, torch.bfloat16])
+def test_a_callers_autocast_changes_nothing(demo: BetaEarth, around: torch.dtype) -> None:
+    s1 = np.random.default_rng(0).uniform(0.01, 0.5, (2, 70, 40))
+    usual = demo.predict(s1=s1, tile_size=64, overlap=32)
+    with torch.autocast("cpu", dtype=around):
+        assert np.array_equal(demo.predict(s1=s1, tile_size=64, overlap=32), usual)
+        assert torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("usual", ["tf32", "none", "ieee"])
+def test_float32_on_a_gpu_is_whole_and_the_users_settings_return(usual: str) -> None:
+    """The settings are there without a GPU."""
+    cudnn = torch.backends.cudnn
+    settings = (torch.backends.cuda.matmul, cudnn.conv)  # type: ignore[attr-defined]  # missing in PyTorch's stub
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = usual
+        with suppress(KeyError), full_float32(torch.device("cuda")):
+            assert [setting.fp32_precision for setting in settings] == ["ieee", "ieee"]
+            assert cudnn.deterministic
+            raise KeyError
+        assert [setting.fp32_precision for setting in settings] == [usual, usual]
+        assert not cudnn.deterministic
+    finally:
+        for setting, value in zip(settings, before, strict=True):
+            setting.fp32_precision = value
+
+
+def test_the_older_way_to_set_matrix_products_is_overruled_too() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with full_float32(torch.device("cuda")):
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_other_devices_compute_in_float32() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from betaearth.errors import DataError
+from betaearth.inference.blend import CUDA_ROWS
 from betaearth.inference.elevation import Elevation
 from betaearth.inference.model import BetaEarth
-from betaearth.inference.predictor import Predictor, to_unit_length
+from betaearth.inference.predictor import CUDA_WINDOWS, Predictor, to_unit_length
 from betaearth.inference.windows import Tiling
 from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.weights import build_network, load_state_dict
@@ -106,6 +107,45 @@ def test_every_size_from_one_pixel_works(demo: BetaEarth, size: int) -> None:
     assert embedding.shape == (size, other, 64)
     assert embedding.dtype == np.float32
     assert np.abs(np.linalg.norm(embedding, axis=-1) - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 32, 57])
+def test_rows_and_windows_at_a_time_show_in_the_last_bits_alone(
+    network: EmbeddingNetwork, overlap: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as a GPU takes, and one by one."""
+    inputs = scaled(101, 40)
+    tiling = Tiling((101, 40), 64, overlap)
+    usual = Predictor(network, tiling).predict(inputs, 45)
+    for rows, windows in ((CUDA_ROWS, CUDA_WINDOWS), (1, 1), (500, 3)):
+        monkeypatch.setattr("betaearth.inference.blend.CPU_ROWS", rows)
+        monkeypatch.setattr("betaearth.inference.predictor.windows_at_a_time", lambda *_, windows=windows: windows)
+        other = Predictor(network, tiling).predict(inputs, 45)
+        assert np.abs(other - usual).max() <= 2e-6 * np.abs(usual).max()
+
+
+def test_between_bands_tensors_are_made_as_usual(network: EmbeddingNetwork) -> None:
+    predictor = Predictor(network, Tiling((70, 40), 64, 32))
+    bands = predictor.bands({name: predictor.pad(array) for name, array in scaled(70, 40).items()}, 45)
+    next(bands)
+    assert not torch.is_inference_mode_enabled()
+    assert torch.is_grad_enabled()
+
+
+@pytest.fixture
+def _set_by_operator() -> Iterator[None]:
+    """Float32 for a GPU's convolutions alone, after which PyTorch refuses to read its older flags."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    yield
+    after, convolutions.fp32_precision = convolutions.fp32_precision, before
+    assert after == "ieee"
+
+
+@pytest.mark.usefixtures("_set_by_operator")
+def test_a_processor_computes_whatever_was_set_for_gpus(network: EmbeddingNetwork) -> None:
+    assert Predictor(network, Tiling((40, 40), 64, 32)).predict(scaled(40, 40), 45).any()
 
 
 @settings(deadline=None, max_examples=15)

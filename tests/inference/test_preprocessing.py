@@ -129,8 +129,9 @@ def test_no_input_is_refused() -> None:
 def test_scaled_inputs_are_left_alone_but_must_be_finite() -> None:
     scaled = np.array([[[-0.5, 0.25, 7.0]]], dtype=np.float32)
     assert np.array_equal(prepare({Sensor.DEM: scaled}, scale=False)[Sensor.DEM], scaled)
-    with pytest.raises(DataError, match=r"dem \(1, 1, 1\) holds values that are not finite"):
-        prepare({Sensor.DEM: np.array([[[np.nan]]])}, scale=False)
+    for value in (np.nan, -np.inf, 1e300):
+        with pytest.raises(DataError, match=r"dem \(1, 1, 1\) holds values that are not finite"):
+            prepare({Sensor.DEM: np.array([[[value]]])}, scale=False)
 
 
 @pytest.mark.parametrize("doy", [1, 366, np.int16(45), 45.0, np.float64(45), None])

@@ -86,6 +86,8 @@ def test_original_files_bring_their_rounded_periods(timm: Tensors) -> None:
     named = named_as_transformers(original, "weights")
     assert named.periods is not None
     assert torch.equal(named.periods.float(), original["rope_embed.periods"].float())
+    frequencies = vision_transformer(original, TINY, "weights").get_buffer("vit.rope_embeddings.inv_freq")
+    assert torch.equal(frequencies, 1 / original["rope_embed.periods"].float())
     doubled = {**original, "rope_embed.periods": original["rope_embed.periods"] * 2}
     assert (outputs(original) - outputs(doubled)).abs().max() > 1e-3
     assert (outputs(original) - outputs(timm)).abs().max() < 1e-2
@@ -191,6 +193,11 @@ class TestInjection:
     def test_one_that_gives_something_else_is_refused(self, wrong: nn.Module) -> None:
         with pytest.raises(ConfigError, match=r"injected backbone \w+ gives .* needs \[\(1, 32, 2, 2\)"):
             injected_backbone(wrong, TINY.dim)
+
+    def test_half_precision_is_refused(self) -> None:
+        module = vision_transformer(timm_tensors(TINY), TINY, "seeded").half()
+        with pytest.raises(ConfigError, match=r"computes in torch\.float16; float32 is needed"):
+            injected_backbone(module, TINY.dim)
 
     def test_a_digest_is_of_names_types_shapes_and_values(self) -> None:
         base = {"a": torch.arange(6.0), "b": torch.ones(2, 3)}

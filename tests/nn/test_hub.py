@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from betaearth.errors import ConfigError, TransientError
-from betaearth.nn.hub import download, hub_errors, resolve
+from betaearth.nn.hub import download, hub_errors, resolve, without_credentials
 from tests.weights_server import WeightsServer
 
 REPO = "asterisk-labs/betaearth-segformer-film-robust"
@@ -116,6 +116,36 @@ def test_nobody_listens(hub: WeightsServer, refused: str, tmp_path: Path, monkey
         resolve(REPO, None)
     with pytest.raises(TransientError, match="cannot be reached"):
         download(replace(at, endpoint=refused), "model.safetensors", tmp_path)
+
+
+def test_a_password_in_the_hubs_address_is_not_shown(refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", refused.replace("//", "//user:secret@"))
+    with pytest.raises(TransientError, match=f"{refused} cannot be reached") as failure:
+        resolve(REPO, None)
+    assert "secret" not in str(failure.value)
+
+
+def test_an_address_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "hub.example.org")
+    with pytest.raises(ConfigError, match=r"HF_ENDPOINT hub\.example\.org is no hub's address: https://host is needed"):
+        resolve(REPO, None)
+
+
+def test_a_certificate_that_cannot_be_trusted_stays_so() -> None:
+    from huggingface_hub import errors
+
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+    with (
+        pytest.raises(ConfigError, match="the certificate of https://hub cannot be trusted"),
+        hub_errors("x", "https://hub"),
+    ):
+        raise errors.HTTPError(said)  # type: ignore[attr-defined]  # of whichever HTTP library it is built on
+
+
+def test_without_credentials() -> None:
+    assert without_credentials("https://u:p@h:8/a/b/?q=1#f") == "https://h:8/a/b"
+    assert without_credentials("s3://bucket/prefix/") == "s3://bucket/prefix"
 
 
 def test_offline_mode(hub: WeightsServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,15 @@ def test_a_version_whose_file_is_gone_is_not_there(tmp_path: Path) -> None:
     assert cache.find(REPO) is None
 
 
+def test_a_version_of_a_repository_that_shares_the_folder_is_not_taken(tmp_path: Path) -> None:
+    cache = WeightCache(tmp_path)
+    keep(cache, "a" * 40)
+    other = REPO.replace("/", "--")
+    assert cache.repository(other) == cache.repository(REPO)
+    assert cache.find(other) is None
+    assert cache.find(other, sha256="a" * 64) is None
+
+
 @pytest.mark.parametrize("repo", ["", "a/b/c", "../x", "a/..", "a b", ".hidden", "a/.b", "/a", "a\\b"])
 def test_a_name_that_is_no_repository(tmp_path: Path, repo: str) -> None:
     with pytest.raises(ConfigError, match="is no repository: owner/name is needed"):

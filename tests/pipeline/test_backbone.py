@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 
+from betaearth.errors import ConfigError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.inference.model import BetaEarth
 from betaearth.nn.backbones import BACKBONES, BackboneSource
@@ -19,7 +20,7 @@ from betaearth.products.manifest import Manifest
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.settings import load_settings
 from betaearth.storage.folder import FolderStore
-from betaearth.wiring import fetch_weights, open_workshop
+from betaearth.wiring import open_workshop
 from tests.dinov3 import TINY, seeded_head, timm_tensors
 from tests.pipeline.conftest import Workshop
 from tests.weights_server import WeightsServer
@@ -66,15 +67,19 @@ def test_the_record_says_which_it_is(workshop: Workshop) -> None:
 
 
 def test_a_run_fetches_the_backbone_with_the_head(hub: WeightsServer, tmp_path: Path) -> None:
-    hub.publish("asterisk-labs/betaearth-dinov3-vits16", {"model.safetensors": b"head"})
-    hub.publish(BACKBONES["vits16"].repo, {"model.safetensors": b"the backbone"})
-    settings = load_settings({"model": "dinov3-vits16", "cache": tmp_path})
+    backbone = BACKBONES["vits16"]
+    head = safetensors.torch.save(seeded_head(DINOv3Config(dim=backbone.dim)).state_dict())
+    hub.publish("asterisk-labs/betaearth-dinov3-vits16", {"model.safetensors": head})
+    hub.publish(backbone.repo, {"model.safetensors": b"no backbone"})
+    settings = load_settings({"model": "dinov3-vits16", "cache": tmp_path, "device": "cpu"})
     events: list[Event] = []
-    fetch_weights(settings, events.append)
+    with pytest.raises(ConfigError, match="not a readable safetensors file"):
+        open_workshop(settings, events.append)
     whole = [event.total for event in events if isinstance(event, Downloading) and event.arrived == event.total]
-    assert whole == [len(b"head"), len(b"the backbone")]
+    assert whole == [len(head), len(b"no backbone")]
     hub.asked.clear()
-    fetch_weights(settings, events.append)
+    with pytest.raises(ConfigError, match="not a readable safetensors file"):
+        open_workshop(settings, events.append)
     assert hub.asked == []
 
 

@@ -53,6 +53,7 @@ def test_every_ingredient_changes_the_request_digest(workshop: Workshop) -> None
         ("selection", {"s1_per_quarter": 2}),
         ("inference", {"overlap": 64}),
         ("inference", {"tile_size": 256}),
+        ("inference", {"precision": "bf16"}),
         ("product", {"dtype": "float32"}),
     ):
         digests.append(digest_of(workshop, options=ProductionOptions.model_validate({group: change})))
