@@ -77,6 +77,7 @@ def guarded(command: Callable[[], object]) -> int:
     """Run a command and map what it raises to an exit code."""
     signal.signal(signal.SIGTERM, terminate)
     calm_openmp()
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its retries are no lines of our log
     code = 0
     try:
         command()

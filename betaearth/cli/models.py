@@ -11,6 +11,7 @@ import typer
 
 from betaearth.cli.options import JsonOption, settings_from
 from betaearth.cli.progress import progress
+from betaearth.errors import ConfigError
 
 if TYPE_CHECKING:
     from betaearth.inference.transfer import Fetched
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from betaearth.nn.weight_cache import CachedWeights, FetchedRecord
 
 app = typer.Typer(help="The variants and their weights.", no_args_is_help=True)
+
 
 CacheOption = Annotated[
     Path | None,
@@ -53,6 +55,7 @@ def show_model(name: NameArgument, cache: CacheOption = None, as_json: JsonOptio
     """Show one variant with its published scores and their source, and what the cache holds of it."""
     from betaearth.nn.variants import find_variant
 
+    settings_from()  # refuses misspelt ones, which would do nothing
     variant = find_variant(name)
     held = cached(variant, cache)
     row = asdict(variant) | {"cached": record_row(held)}
@@ -101,6 +104,8 @@ def fetch_model(
             made = fetch(repo, options, cache=settings.cache, ask_again=True, report=report_to(emit))
             find_weights(made.weights.path).check_digest(options.sha256)  # what is there already may be damaged
             rows.append(fetched_row(made, licence))
+            if repo == wanted[0][0]:
+                check_fetched(made, variant)
     typer.echo(json.dumps(rows, indent=2) if as_json else "\n".join(fetched_text(row) for row in rows))
 
 
@@ -128,6 +133,7 @@ def export_model(
     """Turn a training checkpoint into a folder of weights, which --model takes."""
     from betaearth.inference.export import export_checkpoint
 
+    settings_from()  # refuses misspelt ones, which would do nothing
     made = export_checkpoint(checkpoint, out, variant=variant, prefix=prefix, licence=licence, any_subset=any_subset)
     row = {
         "name": made.variant.name,
@@ -141,6 +147,21 @@ def export_model(
         "left_out": made.left_out,
     }
     typer.echo(json.dumps(row, indent=2) if as_json else "\n".join(f"{key:<11} {value}" for key, value in row.items()))
+
+
+def check_fetched(made: Fetched, variant: Variant | None) -> None:
+    """Check that what was fetched is a network's weights, and those of the variant that was named.
+
+    Raises:
+        ConfigError: they are not; the cache holds them until they are removed.
+    """
+    from betaearth.nn.weight_files import find_weights
+    from betaearth.nn.weights import check_network
+
+    try:
+        check_network(find_weights(made.weights.path), variant)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {made.weights.record.source} gave it: remove {made.weights.folder}") from error
 
 
 def cached(variant: Variant, cache: Path | None) -> CachedWeights | None:

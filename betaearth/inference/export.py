@@ -159,7 +159,10 @@ def _check_new(out: Path) -> None:
 def _folder(out: Path) -> Iterator[Path]:
     """Give a folder that becomes `out` by one rename when all went well."""
     out = out.absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{out} cannot be made: {error}") from error
     partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     partial.mkdir()
     try:

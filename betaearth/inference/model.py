@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from betaearth.inference.transfer import Report
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, Tiling
 from betaearth.nn.backbones import BackboneSource
 from betaearth.nn.network import EmbeddingNetwork
-from betaearth.nn.variants import DEFAULT_VARIANT, Variant
-from betaearth.nn.weights import build_network, identify, load_state_dict
+from betaearth.nn.variants import DEFAULT_VARIANT, Variant, named_variant
+from betaearth.nn.weights import build_network, identify_as, load_state_dict
 from betaearth.scenes.model import Sensor
 
 
@@ -97,7 +98,7 @@ class BetaEarth:
         target = _device(device)
         options = WeightsOptions.of(mirror=mirror, revision=revision, sha256=sha256)
         weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache, report=report))
-        variant = identify(weights)
+        variant = identify_as(weights, named_variant(str(repo_or_path)))
         network = build_network(weights)
         fetch = partial(fetch_repository, cache=cache, mirror=mirror, report=report)
         backbone = give_backbone(network, weights, dinov3_weights, fetch)
@@ -163,6 +164,13 @@ class BetaEarth:
         inputs = {Sensor.S2_L2A: s2_l2a, Sensor.S2_L1C: s2_l1c, Sensor.S1: s1, Sensor.DEM: dem}
         given = {sensor: array for sensor, array in inputs.items() if array is not None}
         check_taken(self.variant, given)
+        if self.variant.repo and not self.variant.any_subset and len(given) < len(self.variant.inputs):
+            warnings.warn(
+                f"{self.variant.name} was trained on {', '.join(self.variant.inputs)} at once, and gets "
+                f"{', '.join(given) or 'none'}: {DEFAULT_VARIANT.name} was made for any subset",
+                UserWarning,
+                stacklevel=2,
+            )
         arrays = prepare(given, scale=normalise)
         day = check_doy(doy)
         height, width = next(iter(arrays.values())).shape[1:]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from betaearth.errors import DataError
-from betaearth.scenes.masks import S1_NODATA, dem_valid, s1_valid
+from betaearth.scenes.masks import DEM_NODATA, S1_NODATA, dem_valid, s1_valid
 from betaearth.scenes.model import BANDS, S2_BANDS, Sensor
 
 S1_FLOOR = np.float32(1e-10)
@@ -24,13 +24,15 @@ LAST_DAY = 366
 OPTICAL = (Sensor.S2_L1C, Sensor.S2_L2A)
 NODATA: Mapping[Sensor, str] = MappingProxyType(
     {
-        Sensor.S2_L1C: "0 in every band",
-        Sensor.S2_L2A: "0 in every band",
+        Sensor.S2_L1C: "0",
+        Sensor.S2_L2A: "0",
         Sensor.S1: "-32768, or not above 0",
         Sensor.DEM: "-32767, or anything down from -30000",
     }
 )
 """What stands where a sensor saw nothing, in words."""
+LOWEST_LAND_M = -1000
+"""Below any land: the shore of the Dead Sea lies at -430 m."""
 MOSTLY = 0.5
 RGB = tuple(S2_BANDS.index(band) for band in ("B04", "B03", "B02"))
 """Indices of red, green and blue in `S2_BANDS`."""
@@ -87,7 +89,8 @@ def check_input(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
     if sensor in OPTICAL and not np.issubdtype(values.dtype, np.integer):
         raise DataError(
             f"{sensor} {values.shape} has dtype {values.dtype}; digital numbers as integers are needed (uint16, about "
-            "0-10000): reflectance times 10000, rounded; or scaled values with normalise=False"
+            '0-10000, 0 where there is no data): digital numbers .round().astype("uint16"), reflectance times 10000 '
+            "first; or scaled values with normalise=False"
         )
     with np.errstate(over="ignore"):  # beyond float32 is infinite
         known = values.astype(np.float32)
@@ -105,13 +108,32 @@ def check_shape(sensor: Sensor, array: ArrayLike) -> NDArray[np.generic]:
     Raises:
         DataError: it does not.
     """
-    values = np.asarray(array)
+    try:
+        values = np.asarray(filled(sensor, array))
+    except (TypeError, ValueError, RuntimeError) as error:  # what NumPy and other libraries say of their own arrays
+        raise DataError(f"{sensor} is a {type(array).__name__} that NumPy takes for no array: {error}") from error
     bands = BANDS[sensor]
     if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
         raise DataError(f"{sensor} {values.shape} has dtype {values.dtype}; real numbers are needed")
     if values.ndim != 3 or values.shape[0] != len(bands) or 0 in values.shape:
         raise DataError(f"{sensor} has shape {values.shape}; ({len(bands)}, y, x) is needed: {', '.join(bands)}")
     return values
+
+
+def filled(sensor: Sensor, array: ArrayLike) -> ArrayLike:
+    """Put nodata where an array is masked.
+
+    Raises:
+        DataError: its type has no room for the nodata value.
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    nodata = 0 if sensor in OPTICAL else int(S1_NODATA if sensor is Sensor.S1 else DEM_NODATA)
+    if np.issubdtype(array.dtype, np.integer) and nodata < np.iinfo(array.dtype).min:
+        raise DataError(
+            f"{sensor} {array.shape} is masked, and its dtype {array.dtype} has no room for nodata, {nodata}"
+        )
+    return array.filled(nodata)
 
 
 def check_scaled(sensor: Sensor, array: ArrayLike) -> NDArray[np.float32]:
@@ -141,6 +163,13 @@ def check_content(sensor: Sensor, raw: NDArray[np.float32]) -> None:
         raise DataError(
             f"{sensor} {raw.shape} holds no data: every pixel is {NODATA[sensor]}{hint}; leave out what is not there"
         )
+    if sensor is Sensor.DEM and (lowest := float(raw[dem_valid(raw)].min())) < LOWEST_LAND_M:
+        warnings.warn(
+            f"{sensor} {raw.shape} goes down to {lowest:g} m, which is no land: where there is no data, it must be "
+            f"{NODATA[sensor]}",
+            UserWarning,
+            stacklevel=4,
+        )
     if decibels:
         warnings.warn(
             f"{sensor} {raw.shape} looks like decibels, for most of it is negative: linear power is needed, "
@@ -154,7 +183,7 @@ def has_data(sensor: Sensor, raw: NDArray[np.float32]) -> bool:
     """Tell whether any pixel of (band, y, x) has data."""
     if sensor is Sensor.DEM:
         return bool(dem_valid(raw).any())
-    return bool(s1_valid(raw).any() if sensor is Sensor.S1 else raw.any())
+    return bool((raw > 0).any())
 
 
 def looks_like_decibels(power: NDArray[np.float32]) -> bool:

@@ -62,10 +62,7 @@ def vision_transformer(tensors: Mapping[str, Tensor], backbone: Backbone, where:
             f"{backbone.dim}: {backbone.repo}"
         )
     transformer = new_vision_transformer(backbone)
-    try:
-        load_into(transformer.vit, _as_installed(named.tensors, transformer.vit))
-    except ConfigError as error:
-        raise ConfigError(f"{where} does not fit {backbone.name}, under transformers' names: {error}") from error
+    load_into(transformer.vit, named.tensors, f"{where}, as {backbone.name} under transformers' names,")
     if named.periods is not None:
         set_periods(transformer.vit, named.periods)
     return transformer.eval().requires_grad_(False)
@@ -74,13 +71,6 @@ def vision_transformer(tensors: Mapping[str, Tensor], backbone: Backbone, where:
 def _called(dim: int, depth: int) -> str:
     known = (other.name for other in BACKBONES.values() if (other.dim, other.depth) == (dim, depth))
     return "".join(f", which is {name}" for name in known)
-
-
-def _as_installed(tensors: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Name the layers as the installed transformers does: `model.layer.` of version 5, or `layer.` of version 4."""
-    if any(key.startswith("model.layer.") for key in model.state_dict()):
-        return dict(tensors)
-    return {key.removeprefix("model."): value for key, value in tensors.items()}
 
 
 def injected_backbone(module: nn.Module, dim: int) -> LoadedBackbone:

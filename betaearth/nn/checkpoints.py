@@ -6,20 +6,17 @@ schedule and configuration). Nothing is ever unpickled but plain values and tens
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor
 
 from betaearth.errors import ConfigError
+from betaearth.nn.plain_files import read_pickle, read_safetensors
 from betaearth.nn.variants import Family, named_variant
 from betaearth.nn.weight_files import CONFIG_NAME, WeightsConfig, declared_by, read_config
-from betaearth.nn.weights import TIME_PREFIX, UNREADABLE
+from betaearth.nn.weights import TIME_PREFIX
 
 MARKERS = {
     Family.SEGFORMER: "s2l1c_encoder.encoder.patch_embed1.proj.weight",
@@ -74,7 +71,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise ConfigError(f"{path} is not a file")
-    content: object = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    content: object = read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} holds a {type(content).__name__}, not named tensors")
     tensors: dict[str, Tensor] = {}
@@ -119,9 +116,11 @@ def choose_network(checkpoint: Checkpoint, *, variant: str | None = None, prefix
     found = [name for name in networks if _may_be(checkpoint, name, variant)]
     if len(found) == 1:
         return found[0]
+    if not found:
+        raise ConfigError(f"{checkpoint.path} holds no network that may be {variant}; by prefix there are {listed}")
     meant = f"may be {variant}" if variant else "may be meant"
     raise ConfigError(
-        f"{checkpoint.path} holds {len(found) or 'no'} networks that {meant}: choose one by --prefix; by prefix there "
+        f"{checkpoint.path} holds {len(found)} networks that {meant}: choose one by --prefix; by prefix there "
         f"are {listed}"
     )
 
@@ -169,26 +168,3 @@ def _flat(content: Mapping[object, object]) -> Iterator[tuple[str, Tensor]]:
             for key, tensor in value.items():
                 if isinstance(tensor, Tensor) and key != COUNTER:
                     yield f"{lead}{key}", tensor
-
-
-def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
-    try:
-        tensors: Mapping[str, Tensor] = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ConfigError(f"{path} is not a readable safetensors file: {error}") from error
-    return tensors
-
-
-def _read_pickle(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        code = re.search(r"(?i:unsupported (?:global|class))\S* (?:GLOBAL )?([\w.]+)", str(error))
-        if code is None:
-            said = str(error).strip().partition("\n")[0]
-            raise ConfigError(f"{path} is not a readable checkpoint: {said}") from error
-        raise ConfigError(
-            f"{path} cannot be read without running code: it holds more than plain values and tensors ({code[1]}), and "
-            "code is never run here. Where you trust it, save a plain one: torch.save(torch.load(path, "
-            "weights_only=False)['state_dict'], 'plain.pt')"
-        ) from error

@@ -41,8 +41,8 @@ class VisionTransformer(nn.Module):
         outputs = self.vit(pixel_values=images, output_hidden_states=True)
         states = outputs.hidden_states
         assert states is not None
-        # The first state is the input of layer 0. Whether the last one is normed differs between versions of
-        # transformers, but the last hidden state always is.
+        # The first state is the input of layer 0. The last one is normed in some versions of transformers and not in
+        # others, but the last hidden state always is.
         normed = (
             outputs.last_hidden_state if layer + 2 == len(states) else self.vit.norm(states[layer + 1])
             for layer in self._layers

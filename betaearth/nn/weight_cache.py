@@ -202,6 +202,8 @@ class WeightCache:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise ConfigError(f"the cache {self.folder.parent} is not a folder: {error.filename} is a file") from error
+        except FileNotFoundError as error:
+            raise ConfigError(f"the cache {self.folder.parent} cannot be made: {error}") from error
         partial = folder / PARTIAL
         with (folder / ".lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

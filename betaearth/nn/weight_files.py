@@ -132,7 +132,10 @@ def find_weights(name_or_path: str | Path) -> WeightFile:
 def _weight_file(path: Path, origin: str | None, name: str | None) -> WeightFile:
     file = path if path.is_file() else _file_in(path)
     if file.suffix not in SUFFIXES:
-        raise ConfigError(f"{file} is not a file of weights: {' or '.join(SUFFIXES)} is needed")
+        raise ConfigError(
+            f"{file} is not a file of weights: {' or '.join(SUFFIXES)} is needed; `betaearth models export` makes them "
+            "of a training checkpoint"
+        )
     config = read_config(file.parent / CONFIG_NAME)
     declared = declared_by(config, file.parent / CONFIG_NAME)
     fetched = read_record(file.parent)

@@ -5,14 +5,10 @@ Nothing is ever unpickled but plain tensors.
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +18,7 @@ from betaearth.nn.dinov3 import DINOv3
 from betaearth.nn.dinov3_head import check_backbone_name, head_config, head_tensors
 from betaearth.nn.mit import MiTConfig
 from betaearth.nn.network import EmbeddingNetwork
+from betaearth.nn.plain_files import read_pickle, read_safetensors
 from betaearth.nn.segformer import (
     FOUR_MODALITIES,
     RGB_MODALITY,
@@ -35,19 +32,6 @@ from betaearth.nn.weight_files import WeightFile, find_weights
 TIME_PREFIX = "time_cond."
 PREFIXES = {Family.DINOV3: "dpt_head.", Family.SEGFORMER: "fusion.", Family.RGB_ONLY: "head."}
 """A prefix of keys that only this family has."""
-UNREADABLE = (
-    OSError,
-    RuntimeError,
-    pickle.UnpicklingError,
-    struct.error,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-)
-"""What torch.load raises at a damaged file: a pickle is a program, and a damaged one may fail at any of its steps."""
 SHOWN = 3
 """Keys that a message lists of each kind."""
 
@@ -83,25 +67,13 @@ def load_state_dict(weights: str | Path | WeightFile) -> LoadedWeights:
         ConfigError: nothing is there, it is not a state dict of plain tensors, or a value is not finite.
     """
     file = weights if isinstance(weights, WeightFile) else find_weights(weights)
-    entries = _read_safetensors(file.path) if file.path.suffix == ".safetensors" else _read_pt(file.path)
+    entries: Mapping[str, object]
+    entries = read_safetensors(file.path) if file.path.suffix == ".safetensors" else _read_pt(file.path)
     return LoadedWeights({key: checked_tensor(key, value, file.path) for key, value in entries.items()}, file)
 
 
-def _read_safetensors(path: Path) -> Mapping[str, object]:
-    try:
-        tensors: Mapping[str, Tensor] = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ConfigError(f"{path} is not a readable safetensors file: {error}") from error
-    return tensors
-
-
 def _read_pt(path: Path) -> Mapping[str, object]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        # Beyond its first line torch advises to load without this guard.
-        said = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"{path} is not a readable file of plain tensors: {said}") from error
+    content = read_pickle(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
@@ -186,6 +158,29 @@ def identify(weights: LoadedWeights) -> Variant:
     )
 
 
+def identify_as(weights: LoadedWeights, asked: Variant | None) -> Variant:
+    """Tell which variant the weights are, and that it is the one that was asked for by its name.
+
+    Raises:
+        ConfigError: see `identify`; or it is another one.
+    """
+    variant = identify(weights)
+    if asked and asked.name != variant.name:
+        raise ConfigError(f"{weights.file.path} declares that it is {variant.name}, not {asked.name}")
+    return variant
+
+
+def check_network(file: WeightFile, asked: Variant | None) -> None:
+    """Check that a file of weights loads, as the variant that was asked for.
+
+    Raises:
+        ConfigError: it does not, or it is another one.
+    """
+    weights = load_state_dict(file)
+    identify_as(weights, asked)
+    build_network(weights)
+
+
 def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
     """Build the network that the weights belong to and load them, in evaluation mode.
 
@@ -203,7 +198,7 @@ def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
     with torch.device("meta"):
         network: EmbeddingNetwork
         network = RGBOnly(config) if family is Family.RGB_ONLY else SegFormer(config)
-    load_into(network, weights.tensors)
+    load_into(network, weights.tensors, weights.file.path)
     return network.eval().requires_grad_(False)
 
 
@@ -216,7 +211,7 @@ def _build_head(weights: LoadedWeights) -> DINOv3:
             check_backbone_name(backbone, config.dim, path)
     with torch.device("meta"):
         head = DINOv3(config)
-    load_into(head, tensors)
+    load_into(head, tensors, path)
     return head.eval().requires_grad_(False)
 
 
@@ -236,8 +231,8 @@ def _network_config(weights: LoadedWeights, family: Family, *, film: bool) -> Se
     )
 
 
-def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Make the tensors the network's parameters.
+def load_into(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
+    """Make the tensors the network's parameters; `where` is what a message calls them.
 
     A network without FiLM takes a state dict without `time_cond.*`; nothing else may be missing, or too many.
 
@@ -257,7 +252,9 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     }
     found = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in problems.items() if keys]
     if found:
-        raise ConfigError(f"the weights are not those of this network of {len(expected)} tensors: {'; '.join(found)}")
+        raise ConfigError(
+            f"{where} does not fit a {type(network).__name__} of {len(expected)} tensors: {'; '.join(found)}"
+        )
     network.load_state_dict(dict(tensors), strict=True, assign=True)
 
 

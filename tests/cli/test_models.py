@@ -13,15 +13,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import safetensors.torch
 from typer.testing import CliRunner
 
 from betaearth.cli.main import app, guarded
+from betaearth.nn.dinov3 import DINOv3Config
 from betaearth.nn.variants import README_023, README_025, VARIANTS
 from betaearth.nn.weight_files import find_weights
+from tests.dinov3 import seeded_head
 from tests.weights_server import WeightsServer
 
 REPO = "asterisk-labs/betaearth-segformer-film-robust"
-FILES = {"model.safetensors": os.urandom(50_000), "config.json": b"{}"}
+SMALL = find_weights("demo")
+FILES = {
+    "model.safetensors": SMALL.path.read_bytes(),
+    "config.json": json.dumps({**SMALL.config, "variant": "robust", "trained": True}).encode(),
+}
+"""A small network that says that it is robust."""
+SIZE = len(FILES["model.safetensors"])
 DIGEST = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
 SCRIPT = Path(sys.executable).parent / "betaearth"
 
@@ -100,11 +109,11 @@ class TestFetch:
         (row,) = done.rows
         assert Path(row["path"]).read_bytes() == FILES["model.safetensors"]
         assert row["path"].startswith(str(tmp_path / "cache"))
-        assert (row["repo"], row["sha256"], row["commit"], row["size"]) == (REPO, DIGEST, commit, 50_000)
+        assert (row["repo"], row["sha256"], row["commit"], row["size"]) == (REPO, DIGEST, commit, SIZE)
         assert (row["licence"], row["new"]) == ("CC-BY-4.0", True)
         again = models("fetch", "robust", "--sha256", DIGEST)
         assert again.code == 0
-        for words in ("there already", row["path"], DIGEST, commit, "0.1 MB", "CC-BY-4.0", hub.url):
+        for words in ("there already", row["path"], DIGEST, commit, "3.2 MB", "CC-BY-4.0", hub.url):
             assert words in again.out
 
     def test_what_is_there_but_damaged_is_not_there_already(self, hub: WeightsServer, models: Models) -> None:
@@ -129,9 +138,11 @@ class TestFetch:
         assert hub.asked == []
 
     def test_a_dinov3_variant_brings_its_backbone_and_its_licence(self, hub: WeightsServer, models: Models) -> None:
-        hub.publish("asterisk-labs/betaearth-dinov3-vits16", FILES)
+        content = safetensors.torch.save(seeded_head(DINOv3Config(dim=384)).state_dict())
+        hub.publish("asterisk-labs/betaearth-dinov3-vits16", {"model.safetensors": content})
         hub.publish("timm/vit_small_patch16_dinov3.lvd1689m", FILES)
-        head, backbone = models("fetch", "dinov3-vits16", "--sha256", DIGEST, "--json").rows
+        digest = hashlib.sha256(content).hexdigest()
+        head, backbone = models("fetch", "dinov3-vits16", "--sha256", digest, "--json").rows
         assert (head["licence"], backbone["licence"]) == ("CC-BY-4.0", "DINOv3 License")
         assert backbone["repo"] == "timm/vit_small_patch16_dinov3.lvd1689m"
 
@@ -145,7 +156,8 @@ class TestFetch:
     def test_from_a_folder_by_setting(self, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = tmp_path / "mirror" / "betaearth-segformer-film-robust"
         folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_bytes(FILES["model.safetensors"])
+        for name, content in FILES.items():
+            (folder / name).write_bytes(content)
         monkeypatch.setenv("BETAEARTH_WEIGHTS__MIRROR", str(tmp_path / "mirror"))
         monkeypatch.setenv("BETAEARTH_WEIGHTS__SHA256", DIGEST)
         done = models("fetch", "robust", "--cache", tmp_path / "other")
@@ -153,6 +165,30 @@ class TestFetch:
         assert "of a mirror, which has none" in done.out
         assert list((tmp_path / "other").rglob("model.safetensors"))
         assert models("fetch", "robust", "--sha256", "0" * 64).code == 78
+
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            ({"model.safetensors": b"<html>"}, "not a readable safetensors file"),
+            ({"model.pt": b"\x80\x02cposix\nsystem\n."}, "not a readable file of plain tensors"),
+            ({**FILES, "config.json": (SMALL.path.parent / "config.json").read_bytes()}, "that it is demo, not robust"),
+        ],
+    )
+    def test_what_is_no_network_or_another_one_is_refused(
+        self, hub: WeightsServer, models: Models, files: dict[str, bytes], said: str
+    ) -> None:
+        hub.publish(REPO, files)
+        done = models("fetch", "robust")
+        assert done.code == 78
+        assert said in done.err
+        assert f"{hub.url} gave it: remove" in done.err
+
+    def test_a_misspelt_setting_is_an_error_here_too(self, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BETAEARTH_WEIGHTS__MIROR", "x")
+        for words in (("fetch", "robust"), ("show", "robust"), ("export", "a", "b")):
+            done = models(*words)
+            assert done.code == 78
+            assert "BETAEARTH_WEIGHTS__MIROR" in done.err
 
     def test_the_demo_needs_no_fetch(self, models: Models) -> None:
         done = models("fetch", "demo")

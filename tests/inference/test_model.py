@@ -172,6 +172,15 @@ def test_equal_inputs_give_equal_bytes(demo: BetaEarth, raw: dict[str, Any]) -> 
     assert years[0][0] == years[0][2]
 
 
+def test_too_few_inputs_are_warned_of_where_all_were_learned_together(demo: BetaEarth, raw: dict[str, Any]) -> None:
+    hilr = BetaEarth(demo._network, VARIANTS["hilr"], weights_sha256="0" * 64, origin="test")
+    with pytest.warns(
+        UserWarning, match="hilr was trained on s2_l1c, s2_l2a, s1, dem at once, and gets s1, dem: robust"
+    ):
+        embed(hilr, s1=raw["s1"], dem=raw["dem"])
+    embed(hilr, **raw)
+
+
 def test_no_input_at_all_is_refused(demo: BetaEarth, rgb: BetaEarth) -> None:
     for model in (demo, rgb):
         with pytest.raises(DataError, match="no input"):

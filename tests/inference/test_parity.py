@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from betaearth.inference.model import BetaEarth
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* was trained on .* at once:UserWarning")
 TOLERANCE = 5e-6
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text())
 GOLDEN_DINOV3 = json.loads((Path(__file__).parent / "data" / "golden_dinov3.json").read_text())

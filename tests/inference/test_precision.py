@@ -43,6 +43,20 @@ def test_embeddings_keep_their_direction(
     assert near.dtype == np.float32
 
 
+@NEEDS_BF16
+@pytest.mark.parametrize("present", [("s2_l2a", "dem"), ("s1",), ("s2_l1c", "s2_l2a", "s1", "dem")])
+def test_small_networks_keep_their_direction_too(
+    demo: BetaEarth, present: tuple[str, ...], seeded_inputs: Callable[[int, int], dict[str, NDArray[Any]]]
+) -> None:
+    """A library's kernels for few channels may differ from those for many."""
+    arrays = seeded_inputs(224, 224)
+    given: dict[str, Any] = {name: arrays[name] for name in present}
+    exact, near = (demo.predict(**given, precision=precision) for precision in ("float32", "bf16"))
+    cosine = np.einsum("yxc,yxc->yx", exact, near)
+    assert np.quantile(cosine, 0.01) > 0.99
+    assert cosine.mean() > 0.999
+
+
 def test_a_processor_without_bfloat16_computes_in_float32(demo: BetaEarth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "amx_bf16": False, "avx2": True})
     assert effective(Precision.BF16, CPU) is Precision.FLOAT32

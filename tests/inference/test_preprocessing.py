@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from betaearth.errors import DataError
@@ -97,11 +98,54 @@ def test_what_is_no_number_is_refused_with_what_stands_for_nodata(sensor: Sensor
 
 @pytest.mark.parametrize(
     ("sensor", "value"),
-    [(Sensor.S2_L2A, 0), (Sensor.S2_L1C, 0), (Sensor.S1, 0), (Sensor.S1, -32768), (Sensor.DEM, -32767)],
+    [
+        (Sensor.S2_L2A, 0),
+        (Sensor.S2_L2A, -9999),
+        (Sensor.S2_L1C, 0),
+        (Sensor.S1, 0),
+        (Sensor.S1, -32768),
+        (Sensor.DEM, -32767),
+    ],
 )
 def test_an_array_without_data_is_refused(sensor: Sensor, value: int) -> None:
     with pytest.raises(DataError, match=rf"{sensor} \(\d, 2, 3\) holds no data: every pixel is .*leave out"):
         prepare({sensor: np.full((len(BANDS[sensor]), 2, 3), value)})
+
+
+@pytest.mark.parametrize(
+    ("sensor", "dtype", "nodata"),
+    [(Sensor.S2_L2A, "uint16", 0), (Sensor.S1, "float32", -32768), (Sensor.DEM, "int16", -32768)],
+)
+def test_a_mask_becomes_nodata(sensor: Sensor, dtype: str, nodata: int) -> None:
+    plain = np.random.default_rng(0).uniform(1, 90, (len(BANDS[sensor]), 4, 5)).astype(dtype)
+    masked = np.ma.MaskedArray(plain, mask=np.indices(plain.shape)[2] == 3)
+    filled = plain.copy()
+    filled[..., 3] = nodata
+    assert np.array_equal(prepare({sensor: masked})[sensor], prepare({sensor: filled})[sensor])
+    with pytest.raises(DataError, match="holds no data"):
+        prepare({sensor: np.ma.MaskedArray(plain, mask=True)})
+
+
+def test_a_mask_without_room_for_nodata_is_refused() -> None:
+    masked = np.ma.MaskedArray(np.ones((1, 2, 2), dtype=np.uint16), mask=np.eye(2, dtype=np.bool_)[None])
+    with pytest.raises(DataError, match=r"dem \(1, 2, 2\) is masked, and .*uint16 has no room for nodata, -32768"):
+        prepare({Sensor.DEM: masked})
+
+
+def test_what_is_no_array_is_refused() -> None:
+    ragged: Any = [[[1.0, 2.0]], [[3.0]]]
+    with pytest.raises(DataError, match="s1 is a list that NumPy takes for no array"):
+        prepare({Sensor.S1: ragged})
+    learning: Any = torch.ones(1, 2, 2, requires_grad=True)
+    with pytest.raises(DataError, match="dem is a Tensor that NumPy takes for no array"):
+        prepare({Sensor.DEM: learning})
+
+
+def test_elevations_below_any_land_are_noticed() -> None:
+    metres = np.full((1, 3, 3), 50.0)
+    metres[0, 0, 0] = -9999
+    with pytest.warns(UserWarning, match=r"dem \(1, 3, 3\) goes down to -9999 m, which is no land: .* must be -32767"):
+        prepare({Sensor.DEM: metres})
 
 
 def test_decibels_are_noticed() -> None:

@@ -103,7 +103,9 @@ def test_a_network_of_ours_can_be_read_again(timm: Tensors) -> None:
     "key", ["norm.weight", "blocks.3.mlp.fc2.bias", "blocks.0.attn.qkv.weight", "blocks.1.attn.v_bias"]
 )
 def test_one_missing_tensor_is_refused(timm: Tensors, key: str) -> None:
-    with pytest.raises(ConfigError, match=r"weights does not fit tiny, under transformers' names: .* [13] missing \("):
+    with pytest.raises(
+        ConfigError, match=r"weights, as tiny under transformers' names, does not fit .* [13] missing \("
+    ):
         outputs({name: value for name, value in timm.items() if name != key})
 
 

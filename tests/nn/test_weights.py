@@ -185,21 +185,21 @@ class TestFitting:
 
     def test_nothing_at_all_does_not_fit(self, tmp_path: Path, demo_network: SegFormer) -> None:
         with pytest.raises(ConfigError, match=r"531 missing \(.*, \.\.\.\)"):
-            load_into(demo_network, {})
+            load_into(demo_network, {}, "nothing")
         torch.save({}, tmp_path / "model.pt")
         with pytest.raises(ConfigError, match="no known network: none of its 0 keys"):
             build_network(load_state_dict(tmp_path))
 
     def test_rgb_weights_do_not_fit_four_encoders(self, demo_network: SegFormer) -> None:
         with pytest.raises(ConfigError, match=r"of 531 tensors: 528 missing .*; 135 unexpected \(encoder\."):
-            load_into(demo_network, rgb_tensors())
+            load_into(demo_network, rgb_tensors(), "rgb")
 
     def test_a_wrong_shape_is_named_with_both_shapes(
         self, demo_network: SegFormer, demo_tensors: dict[str, Tensor]
     ) -> None:
         wrong = {**demo_tensors, "fusion.2.bias": torch.zeros(63)}
         with pytest.raises(ConfigError, match=r"1 of another shape \(fusion\.2\.bias \(63,\) for \(64,\)\)"):
-            load_into(demo_network, wrong)
+            load_into(demo_network, wrong, "wrong")
 
     @pytest.mark.parametrize("key", ["fusion.2.bias", "time_cond.film.proj.bias", "s1_encoder.decoder.p5.weight"])
     def test_one_missing_tensor_is_refused(
