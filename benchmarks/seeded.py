@@ -94,12 +94,12 @@ def _field(channels: int, shape: tuple[int, int], index: int, *, noise: float = 
     """Random knots, interpolated linearly, with white noise on top: (channels, y, x) within 0..1.1."""
     rng = np.random.Generator(np.random.PCG64([SEED, channels, *shape, index]))
     knots = rng.random((channels, KNOTS, KNOTS))
-    smooth = np.einsum("yi,cij,xj->cyx", _hats(shape[0]), knots, _hats(shape[1]), optimize=True)
+    smooth = np.einsum("yi,cij,xj->cyx", hats(shape[0]), knots, hats(shape[1]), optimize=True)
     noisy: NDArray[np.float64] = np.maximum(smooth + noise * (rng.random(smooth.shape) - 0.5), 0)
     return noisy
 
 
-def _hats(size: int) -> NDArray[np.float64]:
+def hats(size: int) -> NDArray[np.float64]:
     """Weights of the knots for every pixel of an axis, (size, KNOTS)."""
     position = np.linspace(0, KNOTS - 1, size)[:, None]
     weights: NDArray[np.float64] = np.maximum(1 - np.abs(position - np.arange(KNOTS)), 0)

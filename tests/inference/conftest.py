@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.seeded import SEED, weight
+from benchmarks.seeded import SEED, hats, weight
 from betaearth.inference.model import BetaEarth
 from betaearth.nn.backbone_weights import vision_transformer
 from betaearth.nn.backbones import BACKBONES, Backbone
@@ -98,13 +98,6 @@ def _field(
 ) -> NDArray[np.float64]:
     """Nine by nine random knots, interpolated linearly, with white noise on top."""
     knots = rng.random((channels, 9, 9))
-    field = np.einsum("hi,cij,wj->chw", _hats(height), knots, _hats(width))
+    field = np.einsum("hi,cij,wj->chw", hats(height), knots, hats(width))
     noisy: NDArray[np.float64] = np.clip(field + noise * (rng.random((channels, height, width)) - 0.5), 0, 1.2)
     return noisy
-
-
-def _hats(size: int) -> NDArray[np.float64]:
-    """Weights of nine knots for every pixel of an axis, (size, 9)."""
-    position = np.linspace(0, 8, size)[:, None]
-    weights: NDArray[np.float64] = np.maximum(1 - np.abs(position - np.arange(9)), 0)
-    return weights
