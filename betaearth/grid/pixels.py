@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Bounds = tuple[float, float, float, float]
 """(west, south, east, north), degrees or metres as the field that holds it says."""
@@ -41,3 +41,17 @@ class PixelGrid:
         east = self.west + self.width * self.resolution
         south = self.north - self.height * self.resolution
         return (self.west, south, east, self.north)
+
+    def part(self, rows: slice, columns: slice) -> PixelGrid:
+        """Return the grid of some rows and columns, which must lie within it."""
+        return replace(
+            self,
+            west=self.west + columns.start * self.resolution,
+            north=self.north - rows.start * self.resolution,
+            width=columns.stop - columns.start,
+            height=rows.stop - rows.start,
+        )
+
+    def grown(self, pixels: int) -> PixelGrid:
+        """Return the grid with some pixels more on each side."""
+        return self.part(slice(-pixels, self.height + pixels), slice(-pixels, self.width + pixels))

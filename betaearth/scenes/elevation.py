@@ -1,12 +1,22 @@
-"""The DEM onto a pixel grid: its tiles are joined before they are warped, so that no tile border shows."""
+"""The DEM onto a pixel grid: its tiles are joined before they are warped, so that no tile border shows.
+
+Where a worldwide DEM has no tile there is sea, at 0 m; where a tile is withheld or could not be read, and where a tile
+says itself that it knows nothing, the height is missing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
 
-from betaearth.grid.pixels import PixelGrid
+from betaearth.grid.pixels import Bounds, PixelGrid
+from betaearth.grid.utm import lonlat_points
+from betaearth.scenes.footprints import ground_of_bounds, ground_of_grid
+from betaearth.scenes.masks import Mask
 from betaearth.scenes.raster import (
     DEM_PIXELS,
     Layer,
@@ -18,6 +28,9 @@ from betaearth.scenes.raster import (
     paste,
 )
 
+TILE_SHIFT_DEG = 1 / 360
+"""More than the half pixel by which the Copernicus DEM's tiles are shifted, whose columns are up to ten arc seconds."""
+_REACH = replace(DEM_PIXELS, resampling=Resampling.nearest)
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1))
 """Above, left, right, below, counted from above left. Not diagonal: at a coast two tiles would meet in the sea."""
 
@@ -38,6 +51,28 @@ def elevation_layer(windows: Sequence[RasterWindow], grid: PixelGrid) -> Layer:
     return layer
 
 
+def with_sea(layer: Layer, windows: Sequence[RasterWindow], unknown: Sequence[Bounds], grid: PixelGrid) -> Layer:
+    """Put sea, at 0 m, where no tile lies.
+
+    Args:
+        layer: the mosaic of the tiles.
+        windows: of the tiles; what they leave open within themselves stays open.
+        unknown: bounds in degrees of tiles that exist and of which nothing is known. They are taken as larger by
+            `TILE_SHIFT_DEG` on each side, because the Copernicus DEM's tiles are shifted by half a pixel and what they
+            lack must not become sea.
+        grid: of the layer.
+    """
+    if layer.valid.all():
+        return layer
+    sea = ~layer.valid & ~_reached(windows, grid)
+    ground = ground_of_grid(grid).buffer(2 * TILE_SHIFT_DEG)
+    near = [bounds for bounds in unknown if ground_of_bounds(bounds).intersects(ground)]
+    if near:
+        rows, columns = np.nonzero(sea)
+        sea[rows, columns] = ~_within(near, rows, columns, grid)
+    return Layer(np.where(sea, np.float32(0.0), layer.values), layer.valid | sea)
+
+
 def join(windows: Sequence[RasterWindow]) -> list[RasterWindow]:
     """Join windows that lie on the same lattice."""
     lattices: list[list[RasterWindow]] = []
@@ -49,6 +84,31 @@ def join(windows: Sequence[RasterWindow]) -> list[RasterWindow]:
         else:
             lattices.append([window])
     return [_joined(members) for members in lattices]
+
+
+def _reached(windows: Sequence[RasterWindow], grid: PixelGrid) -> Mask:
+    """(y, x); True where the nearest pixel of a lattice belongs to a window on it, with data or without."""
+    reached = np.zeros(grid.shape, np.bool_)
+    everywhere = [
+        replace(window, values=np.ones_like(window.values), valid=np.ones_like(window.valid)) for window in windows
+    ]
+    for mosaic in join(everywhere):
+        reached |= onto_grid(mosaic, grid, _REACH).valid
+    return reached
+
+
+def _within(
+    bounds: Sequence[Bounds], rows: NDArray[np.intp], columns: NDArray[np.intp], grid: PixelGrid
+) -> NDArray[np.bool_]:
+    """(n,); True for pixels whose centre lies within one of the bounds, enlarged by `TILE_SHIFT_DEG`."""
+    easts = np.asarray(grid.west + (columns + 0.5) * grid.resolution, np.float64)
+    norths = np.asarray(grid.north - (rows + 0.5) * grid.resolution, np.float64)
+    lons, lats = lonlat_points(easts, norths, grid.epsg)
+    inside = np.zeros(rows.shape, np.bool_)
+    for west, south, east, north in bounds:
+        across = (lons - west + TILE_SHIFT_DEG) % 360.0 <= (east - west) % 360.0 + 2 * TILE_SHIFT_DEG
+        inside |= across & (lats >= south - TILE_SHIFT_DEG) & (lats <= north + TILE_SHIFT_DEG)
+    return inside
 
 
 def _joined(members: Sequence[RasterWindow]) -> RasterWindow:

@@ -14,7 +14,10 @@ from shapely.geometry.base import BaseGeometry
 from betaearth.errors import DataError
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import Bounds, PixelGrid
-from betaearth.scenes.model import Granule
+from betaearth.scenes.model import Granule, Scene
+
+NEAR_DEG = 0.02
+"""Degrees of latitude, some 2 km."""
 
 
 def check_footprint(geometry: Mapping[str, Any], where: str) -> None:
@@ -41,7 +44,7 @@ def check_footprint(geometry: Mapping[str, Any], where: str) -> None:
 def ground_of(granule: Granule) -> BaseGeometry:
     """Return what a granule covers, in degrees: its footprint, else its bounds."""
     if granule.footprint is None:
-        return _box(granule.bounds)
+        return ground_of_bounds(granule.bounds)
     return shapely.make_valid(shape(granule.footprint))
 
 
@@ -60,6 +63,32 @@ def shares_ground(granule: Granule, ground: BaseGeometry) -> bool:
     return bool(own.intersects(ground) and not own.touches(ground))
 
 
+def near(granule: Granule, grid: PixelGrid) -> bool:
+    """Tell whether a granule's files may reach a pixel grid, which only the files know for sure.
+
+    What an Item says of its ground are straight lines between a few corners, where the files' edges are bent by up
+    to a kilometre; `NEAR_DEG` is well beyond that.
+    """
+    west, south, east, north = granule.bounds
+    aside = NEAR_DEG / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.05)
+    span = (east - west) % 360.0 if west > east else east - west
+    grown = shapely.box(west - aside, south - NEAR_DEG, west + span + aside, north + NEAR_DEG)
+    return bool(grown.intersects(ground_of_grid(grid)))
+
+
+def footprint_coverage(scenes: Iterable[Scene], grid: PixelGrid) -> dict[str, float]:
+    """Return the share of a grid's ground within the footprints of each scene, 0 to 1, by scene id.
+
+    Shares are of degrees, which over a region are near enough to shares of its area.
+    """
+    ground, whole = ground_of_grid(grid), shape(footprint_geometry(grid)).area
+    shares = {}
+    for scene in scenes:
+        seen = shapely.union_all([ground_of(granule) for granule in scene.granules])
+        shares[scene.id] = min(float(seen.intersection(ground).area / whole), 1.0)
+    return shares
+
+
 def covered_share(granule: Granule, others: Iterable[Granule]) -> float:
     """Return the share of a granule's ground that others cover together, 0 to 1."""
     own = ground_of(granule)
@@ -67,7 +96,8 @@ def covered_share(granule: Granule, others: Iterable[Granule]) -> float:
     return float(own.intersection(together).area / own.area)
 
 
-def _box(bounds: Bounds) -> BaseGeometry:
+def ground_of_bounds(bounds: Bounds) -> BaseGeometry:
+    """Return the ground within bounds in degrees; west > east where they cross 180 degrees."""
     west, south, east, north = bounds
     if west <= east:
         return shapely.box(west, south, east, north)

@@ -14,11 +14,14 @@ from pystac.utils import make_absolute_href
 from betaearth.errors import DataError
 from betaearth.grid.pixels import Bounds, PixelGrid
 from betaearth.scenes.footprints import check_footprint, ground_of_grid, shares_ground
+from betaearth.scenes.hrefs import unsigned
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.profile import SourceProfile
 from betaearth.storage.open import local_path
 
 _EPSG = re.compile(r"EPSG:(\d+)")
+_MGRS = "MGRS-"
+"""What the grid extension puts before the name of a tile (`grid:code`)."""
 
 
 def parse_item(feature: object, where: str) -> pystac.Item:
@@ -62,6 +65,7 @@ def to_granule(item: pystac.Item, profile: SourceProfile, *, base: str | None = 
     properties = _Properties(item)
     if item.geometry is not None:
         check_footprint(item.geometry, properties.where)
+    tile = properties.text(profile.property_key("mgrs_tile"))
     return Granule(
         id=item.id,
         collection=item.collection_id,
@@ -69,13 +73,13 @@ def to_granule(item: pystac.Item, profile: SourceProfile, *, base: str | None = 
         sensed=_sensed(item, properties),
         bounds=_bounds(item, properties.where),
         assets=_assets(item, profile.assets[sensor], base),
-        platform=properties.text("platform"),
-        relative_orbit=properties.integer("sat:relative_orbit"),
-        orbit_state=properties.text("sat:orbit_state"),
-        mgrs_tile=properties.text("s2:mgrs_tile"),
-        baseline=properties.text("s2:processing_baseline"),
-        generated=properties.text("s2:generation_time"),
-        cloud_cover=properties.number("eo:cloud_cover"),
+        platform=properties.text(profile.property_key("platform")),
+        relative_orbit=properties.integer(profile.property_key("relative_orbit")),
+        orbit_state=properties.text(profile.property_key("orbit_state")),
+        mgrs_tile=None if tile is None else tile.removeprefix(_MGRS),
+        baseline=properties.text(profile.property_key("baseline")),
+        generated=properties.text(profile.property_key("generated")),
+        cloud_cover=properties.number(profile.property_key("cloud_cover")),
         epsg=_epsg(properties),
         footprint=item.geometry,
     )
@@ -172,9 +176,12 @@ def _assets(item: pystac.Item, keys: Mapping[str, str], base: str | None) -> dic
 
 
 def _absolute(href: str, origin: str | None) -> str:
-    """A local file is a plain path however the Item spells it: manifests and messages know only those for local."""
+    """A local file is a plain path however the Item spells it: manifests and messages know only those for local.
+
+    A remote one is unsigned: a signature that came with the Item would expire unnoticed, and is nobody else's affair.
+    """
     absolute = make_absolute_href(href, origin, start_is_dir=False) if origin else href
-    return str(local_path(absolute)) if absolute.startswith("file://") else absolute
+    return str(local_path(absolute)) if absolute.startswith("file://") else unsigned(absolute)
 
 
 def _epsg(properties: _Properties) -> int | None:

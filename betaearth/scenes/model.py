@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from betaearth.grid.pixels import Bounds, PixelGrid
+
+if TYPE_CHECKING:
+    from betaearth.scenes.files import Files
+    from betaearth.scenes.profile import SourceProfile
 
 
 class Sensor(StrEnum):
@@ -99,10 +103,32 @@ class SceneArrays:
     """(y, x); True where every band has data and no mask rejects the pixel."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Granule id to the reason why it was left out of the mosaic."""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    """Granule id to the digital number that was added to its valid pixels; Sentinel-2 only."""
+    covered: NDArray[np.bool_] | None = None
+    """(y, x); True where every band has data, clouded or not. None where nothing but `valid` is known."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a scene shows of a place, at a glance: its scene classification on a coarse grid."""
+
+    clear: NDArray[np.bool_]
+    """(y, x); True where the ground was seen."""
+    covered: NDArray[np.bool_]
+    """(y, x); True where there is data, clouded or not."""
 
 
 class Source(Protocol):
     """Where granules come from: a STAC API, an item collection, the synthetic Earth."""
+
+    @property
+    def profile(self) -> SourceProfile:
+        """How it spells what we ask of it, and the rules of its pixels."""
+
+    @property
+    def files(self) -> Files:
+        """Opens its assets, signed where they must be."""
 
     @property
     def identity(self) -> str:

@@ -7,7 +7,6 @@ no data has none either. So the edge of a swath neither bleeds inwards nor grows
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,13 @@ from affine import Affine
 from numpy.typing import DTypeLike, NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import Bounds, PixelGrid
-from betaearth.scenes.gdal import gdal_env, gdal_path, raster_errors
+from betaearth.scenes.files import Files
+from betaearth.scenes.hrefs import plain
 from betaearth.scenes.masks import (
     DEM_NODATA,
     S1_NODATA,
@@ -33,15 +33,14 @@ from betaearth.scenes.masks import (
     s1_valid,
     s2_valid,
 )
+from betaearth.scenes.resampling import resample
+from betaearth.scenes.window_cache import FileWindow
 
 MARGIN_PX = 3
 """File pixels read around the grid, so that interpolation at its rim has its neighbours."""
 ALIGNED_PX = 1e-3
 """Lattices that differ by less than this share of a pixel agree."""
 TURN_DEG = 360.0
-_WARPING = threading.Lock()
-"""rasterio silences a warning of its own around each in-memory warp, and Python's warning filters are shared by all
-threads; two warps at once could leave them altered. Reading, which is the waiting, goes on beside a warp."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class PixelRule:
     """What stands in for no data on the grid."""
     valid: Callable[[NDArray[Any]], Mask]
     resampling: Resampling
+    """Nearest or bilinear."""
 
 
 S2_PIXELS = PixelRule(np.uint16, S2_NODATA, s2_valid, Resampling.bilinear)
@@ -71,6 +71,8 @@ class RasterWindow:
     """(y, x); True where the file has data."""
     transform: Affine
     crs: CRS
+    extent: Bounds | None = None
+    """(west, south, east, north) of the whole file in its own CRS; None where the window is not of one file."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Layer:
     """(y, x); True where there is data."""
 
 
-def read_layer(href: str, grid: PixelGrid, rule: PixelRule) -> Layer:
+def read_layer(href: str, grid: PixelGrid, rule: PixelRule, files: Files) -> Layer:
     """Read a band onto a grid.
 
     Raises:
@@ -91,11 +93,11 @@ def read_layer(href: str, grid: PixelGrid, rule: PixelRule) -> Layer:
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    window = read_window(href, grid, rule)
+    window = read_window(href, grid, rule, files)
     return empty_layer(grid, rule) if window is None else onto_grid(window, grid, rule)
 
 
-def read_window(href: str, grid: PixelGrid, rule: PixelRule) -> RasterWindow | None:
+def read_window(href: str, grid: PixelGrid, rule: PixelRule, files: Files) -> RasterWindow | None:
     """Read the part of a file that surrounds a grid; None where the file does not reach it.
 
     Raises:
@@ -103,40 +105,30 @@ def read_window(href: str, grid: PixelGrid, rule: PixelRule) -> RasterWindow | N
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    with gdal_env(), raster_errors(href), rasterio.open(gdal_path(href)) as file:
-        _check(file, href, rule)
-        around = _bounds_around(grid, file.crs)
-        window = _window_around(file, around)
-        if window is None:
-            return None
-        values = file.read(1, window=window)
-        valid = rule.valid(values)
-        if file.nodata is not None and not math.isnan(file.nodata):
-            valid &= values != file.nodata
-        transform, crs = _unwrapped(moved(file.transform, window.row_off, window.col_off), file.crs, around)
-    return RasterWindow(np.where(valid, values, rule.nodata).astype(rule.dtype), valid, transform, crs)
+    stored = _stored(href, grid, files)
+    if np.issubdtype(rule.dtype, np.integer) and not np.issubdtype(stored.values.dtype, np.integer):
+        raise DataError(f"{plain(href)} holds {stored.values.dtype}; digital numbers and classes are whole numbers")
+    if not stored.values.size:
+        return None
+    valid = rule.valid(stored.values)
+    if stored.nodata is not None and not math.isnan(stored.nodata):
+        valid &= stored.values != stored.nodata
+    values = np.where(valid, stored.values, rule.nodata).astype(rule.dtype)
+    transform, crs = _unwrapped(stored.transform, stored.crs, _bounds_around(grid, stored.crs))
+    return RasterWindow(values, valid, transform, crs, stored.extent)
 
 
 def onto_grid(window: RasterWindow, grid: PixelGrid, rule: PixelRule) -> Layer:
-    """Bring a window of a file onto a grid."""
+    """Bring a window of a file onto a grid; a pixel's value does not depend on where the grid ends."""
     layer = empty_layer(grid, rule)
     offset = _aligned_offset(window, grid)
     if offset is not None:
         paste(window, layer, *offset)
         return layer
-    with _WARPING:
-        reproject(
-            window.values,
-            layer.values,
-            src_transform=window.transform,
-            src_crs=window.crs,
-            src_nodata=rule.nodata,
-            dst_transform=Affine(*grid.transform),
-            dst_crs=CRS.from_epsg(grid.epsg),
-            dst_nodata=rule.nodata,
-            resampling=rule.resampling,
-        )
-    return Layer(layer.values, layer.values != np.asarray(rule.nodata, rule.dtype))
+    nearest = rule.resampling is Resampling.nearest
+    values, valid = resample(window.values, window.valid, window.transform, window.crs, grid, nearest=nearest)
+    values[~valid] = rule.nodata
+    return Layer(values, valid)
 
 
 def empty_layer(grid: PixelGrid, rule: PixelRule) -> Layer:
@@ -182,15 +174,31 @@ def _overlap(offset: int, size: int, whole: int) -> tuple[slice, slice]:
     return slice(start, stop), slice(start - offset, stop - offset)
 
 
-def _check(file: rasterio.DatasetReader, href: str, rule: PixelRule) -> None:
+def _stored(href: str, grid: PixelGrid, files: Files) -> FileWindow:
+    """What a file holds around a grid: kept from an earlier time, or read now."""
+    kept = files.windows.get(href, grid) if files.windows else None
+    if kept is not None:
+        return kept
+    with files.open(href) as file:
+        window = _stored_window(file, grid, plain(href))
+    if files.windows:
+        files.windows.put(href, grid, window)
+    return window
+
+
+def _stored_window(file: rasterio.DatasetReader, grid: PixelGrid, where: str) -> FileWindow:
     if file.crs is None:
-        raise DataError(f"{href} does not say its CRS")
+        raise DataError(f"{where} does not say its CRS")
     transform = file.transform
     if transform.b != 0.0 or transform.d != 0.0 or transform.a <= 0.0 or transform.e >= 0.0:
-        raise DataError(f"{href} is not north-up: its transform is {tuple(transform)[:6]}")
-    kind = np.dtype(file.dtypes[0])
-    if np.issubdtype(rule.dtype, np.integer) and not np.issubdtype(kind, np.integer):
-        raise DataError(f"{href} holds {kind}; digital numbers and classes are whole numbers")
+        raise DataError(f"{where} is not north-up: its transform is {tuple(transform)[:6]}")
+    window = _window_around(file, _bounds_around(grid, file.crs))
+    if window is None:
+        nothing = np.zeros((0, 0), file.dtypes[0])
+        return FileWindow(nothing, transform, file.crs, file.nodata, tuple(file.bounds))
+    values = file.read(1, window=window)
+    origin = moved(transform, window.row_off, window.col_off)
+    return FileWindow(values, origin, file.crs, file.nodata, tuple(file.bounds))
 
 
 def _bounds_around(grid: PixelGrid, crs: CRS) -> Bounds:

@@ -7,63 +7,70 @@ read at once, while results come in the order asked for and no more than three s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import PurePosixPath
-from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
-from betaearth.scenes.elevation import elevation_layer
-from betaearth.scenes.masks import scl_usable
-from betaearth.scenes.model import BANDS, SCL, Granule, Scene, SceneArrays, Sensor
-from betaearth.scenes.raster import (
-    DEM_PIXELS,
-    S1_PIXELS,
-    S2_PIXELS,
-    SCL_PIXELS,
-    Layer,
-    PixelRule,
-    RasterWindow,
-    read_layer,
-    read_window,
+from betaearth.scenes.elevation import elevation_layer, with_sea
+from betaearth.scenes.files import Files
+from betaearth.scenes.footprints import near
+from betaearth.scenes.granule_bands import (
+    RULES,
+    Band,
+    GranuleBands,
+    joined_valid,
+    read_band,
+    read_classification,
+    rule_of,
 )
+from betaearth.scenes.masks import Mask
+from betaearth.scenes.model import BANDS, SCL, Granule, Scene, SceneArrays, Sensor
+from betaearth.scenes.options import SceneOptions
+from betaearth.scenes.profile import AbsentDem, SourceProfile
+from betaearth.scenes.radiometry import add_offset, offset_to_add
+from betaearth.scenes.raster import RasterWindow, read_window
+from betaearth.scenes.withheld import withheld_tiles
 
-WORKERS = 8
-"""Files read at once."""
 HELD = 3
 """Scenes held at once: one in use, the others being read."""
-RULES: Mapping[Sensor, PixelRule] = {
-    Sensor.S2_L2A: S2_PIXELS,
-    Sensor.S2_L1C: S2_PIXELS,
-    Sensor.S1: S1_PIXELS,
-    Sensor.DEM: DEM_PIXELS,
-}
 
-Part = TypeVar("Part")
 Finish = Callable[[], SceneArrays]
 
 
-def read_scene(scene: Scene, grid: PixelGrid, *, workers: int = WORKERS) -> SceneArrays:
+def read_scene(
+    scene: Scene, grid: PixelGrid, *, files: Files, profile: SourceProfile, options: SceneOptions, workers: int
+) -> SceneArrays:
     """Read one scene onto a grid; see `read_scenes`."""
-    return next(read_scenes([scene], grid, workers=workers))
+    return next(read_scenes([scene], grid, files=files, profile=profile, options=options, workers=workers))
 
 
-def read_scenes(scenes: Iterable[Scene], grid: PixelGrid, *, workers: int = WORKERS) -> Iterator[SceneArrays]:
+def read_scenes(
+    scenes: Iterable[Scene],
+    grid: PixelGrid,
+    *,
+    files: Files,
+    profile: SourceProfile,
+    options: SceneOptions,
+    workers: int,
+) -> Iterator[SceneArrays]:
     """Read scenes onto a grid, in the order given.
 
-    A granule that can never be read is left out of its scene, whose `unreadable` says so. Whoever leaves the
-    iterator early waits for the requests under way, and no other is started.
+    A granule that can never be read is left out of its scene, whose `unreadable` says so; one that does not come near
+    the grid is not opened. Whoever leaves the iterator early waits for the requests under way, and no other is started.
 
     Args:
-        scenes: what to read.
+        scenes: what to read. A DEM scene without granules is a DEM without tiles there.
         grid: where to.
+        files: opens them.
+        profile: the rules of the source's pixels.
+        options: what is done to them.
         workers: files read at once.
 
     Raises:
@@ -71,109 +78,114 @@ def read_scenes(scenes: Iterable[Scene], grid: PixelGrid, *, workers: int = WORK
         ConfigError: a file may not be read.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="betaearth-read")
+    desk = _Desk(grid, files, profile, options, pool)
     try:
         remaining = iter(scenes)
-        pending = deque(_begin(scene, grid, pool) for scene in islice(remaining, HELD))
+        pending = deque(desk.begin(scene) for scene in islice(remaining, HELD))
         while pending:
             yield pending.popleft()()
-            pending.extend(_begin(scene, grid, pool) for scene in islice(remaining, 1))
+            pending.extend(desk.begin(scene) for scene in islice(remaining, 1))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(scene: Scene, grid: PixelGrid, pool: Executor) -> Finish:
-    """Start to read a scene; what is returned waits for it."""
-    if scene.sensor is Sensor.DEM:
-        tiles = [_Bands.begin(granule, grid, pool, read_window) for granule in scene.granules]
-        return partial(_finish_dem, scene, grid, tiles)
-    granules = [_Bands.begin(granule, grid, pool, read_layer) for granule in scene.granules]
-    return partial(_finish, scene, grid, granules)
+@dataclass(frozen=True)
+class _Desk:
+    """Where scenes are read, and how."""
 
+    grid: PixelGrid
+    files: Files
+    profile: SourceProfile
+    options: SceneOptions
+    pool: Executor
 
-def _finish(scene: Scene, grid: PixelGrid, parts: Sequence[_Bands[Layer]]) -> SceneArrays:
-    """Mosaic a scene: a pixel comes in all bands from the first granule that has data in all of them."""
-    rule, names = RULES[scene.sensor], BANDS[scene.sensor]
-    data = np.full((len(names), *grid.shape), rule.nodata, rule.dtype)
-    covered, valid = np.zeros(grid.shape, np.bool_), np.zeros(grid.shape, np.bool_)
-    granules, unreadable = _readable(parts)
-    for bands in granules:
-        take = np.logical_and.reduce([layer.valid for layer in bands.values()]) & ~covered
-        for index, name in enumerate(names):
-            data[index][take] = bands[name].values[take]
-        valid |= take & scl_usable(bands[SCL].values) if SCL in bands else take
-        covered |= take
-    return SceneArrays(scene, data, valid, unreadable)
+    def begin(self, scene: Scene) -> Finish:
+        """Start to read a scene; what is returned waits for it."""
+        granules = [granule for granule in scene.granules if near(granule, self.grid)]
+        if scene.sensor is Sensor.DEM:
+            read = partial(self._read_tile, scene.sensor)
+            return partial(self._finish_dem, scene, [GranuleBands.begin(tile, self.pool, read) for tile in granules])
+        return partial(self._finish, scene, [self._begin_granule(granule) for granule in granules])
 
+    def _begin_granule(self, granule: Granule) -> GranuleBands[Band | None]:
+        try:
+            self._offset(granule)
+        except DataError as error:
+            return GranuleBands(granule, {}, str(error))
+        return GranuleBands.begin(granule, self.pool, partial(self._read_band, granule.sensor))
 
-def _finish_dem(scene: Scene, grid: PixelGrid, parts: Sequence[_Bands[RasterWindow | None]]) -> SceneArrays:
-    tiles, unreadable = _readable(parts)
-    windows = [window for bands in tiles for window in bands.values() if window is not None]
-    layer = elevation_layer(windows, grid)
-    return SceneArrays(scene, layer.values[np.newaxis], layer.valid, unreadable)
+    def _read_band(self, sensor: Sensor, name: str, href: str) -> Band | None:
+        if name == SCL:
+            return read_classification(href, self.grid, self.options.cloud_dilation, self.files)
+        return read_band(href, self.grid, rule_of(name, sensor, self.profile), self.files)
+
+    def _read_tile(self, sensor: Sensor, name: str, href: str) -> RasterWindow | None:
+        return read_window(href, self.grid, rule_of(name, sensor, self.profile), self.files)
+
+    def _offset(self, granule: Granule) -> int:
+        if granule.sensor is Sensor.S1:
+            return 0
+        return offset_to_add(granule, self.options.radiometry, self.profile.offsets)
+
+    def _finish(self, scene: Scene, parts: Sequence[GranuleBands[Band | None]]) -> SceneArrays:
+        mosaic = _Mosaic.empty(scene.sensor, self.grid)
+        unreadable: dict[str, str] = {}
+        offsets: dict[str, int] = {}
+        for part in parts:
+            try:
+                bands = part.finish()
+                take = joined_valid(bands, self.grid)
+            except DataError as error:
+                unreadable[part.granule.id] = str(error)
+                continue
+            offset = self._offset(part.granule)
+            mosaic.add({name: band for name, band in bands.items() if band is not None}, take, offset)
+            if scene.sensor is not Sensor.S1:
+                offsets[part.granule.id] = offset
+        return SceneArrays(scene, mosaic.data, mosaic.valid, unreadable, offsets, mosaic.covered)
+
+    def _finish_dem(self, scene: Scene, parts: Sequence[GranuleBands[RasterWindow | None]]) -> SceneArrays:
+        windows: list[RasterWindow] = []
+        unread: dict[str, tuple[Granule, str]] = {}
+        for part in parts:
+            try:
+                windows += [window for window in part.finish().values() if window is not None]
+            except DataError as error:
+                unread[part.granule.id] = (part.granule, str(error))
+        layer = elevation_layer(windows, self.grid)
+        if self.profile.absent_dem is AbsentDem.SEA:
+            unknown = [*withheld_tiles(), *(tile.bounds for tile, _ in unread.values())]
+            layer = with_sea(layer, windows, unknown, self.grid)
+        reasons = {name: reason for name, (_, reason) in unread.items()}
+        return SceneArrays(scene, layer.values[np.newaxis], layer.valid, reasons, covered=layer.valid)
 
 
 @dataclass(frozen=True)
-class _Bands(Generic[Part]):
-    """A granule whose bands are being read."""
+class _Mosaic:
+    """A pixel comes in all bands from the first granule that has data in all of them."""
 
-    granule: Granule
-    futures: Mapping[str, Future[Part]]
-    """Band name to what is being read; empty where the granule lacks a band and therefore is not read."""
+    data: NDArray[np.uint16] | NDArray[np.float32]
+    """(band, y, x)"""
+    valid: Mask
+    """(y, x); True where there is data that no mask rejects."""
+    covered: Mask
+    """(y, x); True where there is data."""
+    names: tuple[str, ...]
 
     @classmethod
-    def begin(
-        cls,
-        granule: Granule,
-        grid: PixelGrid,
-        pool: Executor,
-        read: Callable[[str, PixelGrid, PixelRule], Part],
-    ) -> _Bands[Part]:
-        names = (*BANDS[granule.sensor], *([SCL] if SCL in granule.assets else []))
-        if _missing(granule):
-            return cls(granule, {})
-        rules = {name: SCL_PIXELS if name == SCL else RULES[granule.sensor] for name in names}
-        return cls(
-            granule,
-            {name: pool.submit(read, granule.assets[name], grid, rule) for name, rule in rules.items()},
-        )
+    def empty(cls, sensor: Sensor, grid: PixelGrid) -> _Mosaic:
+        names, rule = BANDS[sensor], RULES[sensor]
+        data = np.full((len(names), *grid.shape), rule.nodata, rule.dtype)
+        return cls(data, np.zeros(grid.shape, np.bool_), np.zeros(grid.shape, np.bool_), names)
 
-    def finish(self) -> dict[str, Part]:
-        """Wait for all bands.
-
-        Raises:
-            DataError: one is missing or cannot be read; the message names it, and no path of this machine.
-        """
-        if missing := _missing(self.granule):
-            raise DataError(f"there is no asset for {', '.join(missing)}")
-        try:
-            return {name: self._wait(name, future) for name, future in self.futures.items()}
-        finally:
-            for future in self.futures.values():
-                future.cancel()
-
-    def _wait(self, name: str, future: Future[Part]) -> Part:
-        try:
-            return future.result()
-        except DataError as error:
-            href = self.granule.assets[name]
-            raise DataError(f"{name}: {str(error).replace(href, _file_name(href))}") from error
-
-
-def _readable(parts: Sequence[_Bands[Part]]) -> tuple[list[dict[str, Part]], dict[str, str]]:
-    """Wait for granules: the bands of those that could be read, and why others could not."""
-    read: list[dict[str, Part]] = []
-    unreadable: dict[str, str] = {}
-    for part in parts:
-        try:
-            read.append(part.finish())
-        except DataError as error:
-            unreadable[part.granule.id] = str(error)
-    return read, unreadable
-
-
-def _missing(granule: Granule) -> list[str]:
-    return [name for name in BANDS[granule.sensor] if name not in granule.assets]
-
-
-def _file_name(href: str) -> str:
-    return PurePosixPath(urlsplit(href).path).name
+    def add(self, bands: dict[str, Band], have: Mask, offset: int) -> None:
+        """Fill what is open from a granule that has data in all bands at `have`."""
+        take = have & ~self.covered
+        if not take.any():
+            return
+        for index, name in enumerate(self.names):
+            values = bands[name].layer.values
+            self.data[index][take] = (add_offset(values, have, offset) if offset else values)[take]
+        scl = bands.get(SCL)
+        self.valid[...] |= take if scl is None or scl.usable is None else take & scl.usable
+        self.covered[...] |= take

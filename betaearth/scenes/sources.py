@@ -6,41 +6,84 @@ import re
 from pathlib import Path
 
 from betaearth.errors import ConfigError
+from betaearth.scenes.files import Files
+from betaearth.scenes.hrefs import plain
 from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import Source
-from betaearth.scenes.profile import PLANETARY_COMPUTER
+from betaearth.scenes.options import ReadingOptions
+from betaearth.scenes.profile import (
+    PLANETARY_COMPUTER_SPELLING,
+    SourceProfile,
+    built_in,
+    built_in_names,
+    load_profile,
+)
+from betaearth.scenes.signing import PlanetaryComputerSigner
 from betaearth.scenes.stac_api import StacApiSource
 from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.storage.open import local_path
 
-KINDS = (
-    "`synthetic`, `synthetic:SEED`, a path or s3:// URI of an item collection (.json), "
-    "or the http(s):// root of a STAC API"
-)
-
 _SYNTHETIC = re.compile(r"synthetic(?::(?P<seed>\d{1,9}))?")
-_FILES = (".json", ".geojson")
+_ITEMS = (".json", ".geojson")
+_PROFILE = ".toml"
+_WEB = ("http://", "https://")
 
 
-def open_source(uri: str, *, cache: Path) -> Source:
-    """Open the source that a URI names; nothing is read yet.
+def kinds() -> str:
+    """Say what a source may be."""
+    named = ", ".join(f"`{name}`" for name in built_in_names())
+    return (
+        f"{named}, `synthetic`, `synthetic:SEED`, the path of a profile ({_PROFILE}), a path, http(s):// or s3:// URI "
+        f"of an item collection ({' or '.join(_ITEMS)}), or the http(s):// root of a STAC API"
+    )
+
+
+def open_source(uri: str, *, cache: Path, reading: ReadingOptions) -> Source:
+    """Open the source that a URI names; nothing is read yet but a profile.
 
     Args:
-        uri: `synthetic`, `synthetic:SEED`, a path or `s3://` URI of an item collection, or a STAC API's root.
-        cache: folder for what the synthetic source writes.
+        uri: the name of a built-in source, `synthetic`, `synthetic:SEED`, the path of a profile, a path or URI of an
+            item collection, or a STAC API's root.
+        cache: folder for what the synthetic source writes, and for what was read of remote files.
+        reading: whether what was read is kept.
 
     Raises:
-        ConfigError: the URI names none of these.
+        ConfigError: the URI names none of these, or the profile is none.
     """
     if match := _SYNTHETIC.fullmatch(uri):
         return SyntheticSource(cache, int(match["seed"] or 0))
-    if uri.startswith(("http://", "https://")):
-        return StacApiSource(uri.rstrip("/"), PLANETARY_COMPUTER)
-    if uri.startswith("s3://") and uri.endswith(_FILES):
-        return ItemCollectionSource(uri)
-    path = local_path(uri)
-    if path is None or path.suffix not in _FILES:
-        raise ConfigError(f"{uri} is no source: give {KINDS}")
-    if not path.is_file():
-        raise ConfigError(f"{uri} is not a file that is there: give {KINDS}")
-    return ItemCollectionSource(uri)
+    if uri in built_in_names():
+        return _of_profile(built_in(uri), cache, reading)
+    if uri.startswith(_WEB) and not plain(uri).endswith(_ITEMS):
+        return _of_api(uri, cache, reading)
+    path = local_path(uri) if uri else None
+    if path is not None and path.suffix == _PROFILE:
+        return _of_profile(load_profile(path), cache, reading)
+    if not plain(uri).endswith(_ITEMS) or not (path is not None or uri.startswith((*_WEB, "s3://"))):
+        raise ConfigError(f"{plain(uri) or 'nothing'} is no source: give {kinds()}")
+    if path is not None and not path.is_file():
+        raise ConfigError(f"{uri} is not a file that is there: give {kinds()}")
+    spelling = PLANETARY_COMPUTER_SPELLING
+    return ItemCollectionSource(uri, spelling, _files(spelling, cache, reading))
+
+
+def _of_api(url: str, cache: Path, reading: ReadingOptions) -> Source:
+    """A built-in profile whose endpoint it is, else the Planetary Computer's spelling."""
+    profiles = (built_in(name) for name in built_in_names())
+    own = (profile for profile in profiles if (profile.endpoint or "").rstrip("/") == url.rstrip("/"))
+    profile = next(own, PLANETARY_COMPUTER_SPELLING)
+    return StacApiSource(url.rstrip("/"), profile, _files(profile, cache, reading))
+
+
+def _of_profile(profile: SourceProfile, cache: Path, reading: ReadingOptions) -> Source:
+    files = _files(profile, cache, reading)
+    if profile.endpoint is not None:
+        return StacApiSource(profile.endpoint.rstrip("/"), profile, files)
+    if profile.items is not None:
+        return ItemCollectionSource(profile.items, profile, files)
+    raise ConfigError(f"the profile {profile.name} names neither endpoint nor items, so there is nothing to search")
+
+
+def _files(profile: SourceProfile, cache: Path, reading: ReadingOptions) -> Files:
+    signer = PlanetaryComputerSigner() if profile.signer == "planetary-computer" else None
+    return Files(signer=signer, cache=cache if reading.cache else None)

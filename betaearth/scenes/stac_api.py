@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import pystac
@@ -15,19 +17,26 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
-from urllib3 import Retry
+from urllib3 import BaseHTTPResponse, Retry
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import MaxRetryError, ResponseError
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
+from betaearth.scenes.files import Files
 from betaearth.scenes.granules import matching, parse_item, to_granule
+from betaearth.scenes.hrefs import recorded
 from betaearth.scenes.model import Granule, Sensor
+from betaearth.scenes.paging import features_of
 from betaearth.scenes.profile import SourceProfile
 
 PAGE_SIZE = 250
 """Items a page: a year over one cell in one answer or two, each well below the limits that servers set."""
-TIMEOUT_S = (10.0, 60.0)
+TIMEOUT_S = (10.0, 30.0)
 """(connecting, waiting for an answer)."""
+LONGEST_WAIT_S = 60.0
+"""A server that wants to be left alone for longer is a matter of minutes, which belong to the workflow."""
 NOT_STAC = (
     pystac.STACError,
     pystac.STACTypeError,
@@ -38,13 +47,50 @@ NOT_STAC = (
     ValueError,
 )
 """What pystac raises, some of it by way of Python, where a document is not what it should be."""
+DIGITS = 12
+"""Hexadecimal digits of a profile's digest that stand in an identity."""
 TOO_MANY_REQUESTS = 429
 SERVER_FAULT = 500
 
 
+class BriefRetry(Retry):
+    """Retry that obeys `Retry-After`, but sleeps no longer than `LONGEST_WAIT_S`."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """Count an attempt.
+
+        Raises:
+            MaxRetryError: there were too many, or the server wants to be left alone for too long.
+        """
+        wait = (self.get_retry_after(response) or 0.0) if response is not None else 0.0
+        if wait > LONGEST_WAIT_S and _pool is not None:
+            raise MaxRetryError(_pool, url or "", ResponseError(f"it asks to come again in {wait:.0f} s"))
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
 def patient_retry() -> Retry:
-    """Retry of moments: a search is a POST, so every method is retried, and `Retry-After` is obeyed."""
-    return Retry(total=8, backoff_factor=1, status_forcelist=[429, 502, 503, 504], allowed_methods=None)
+    """Retry of moments: a search is a POST, so every method is retried, and `Retry-After` is obeyed.
+
+    An API that refuses connections is given up after 6 s, one that answers with faults after 30 s, one that swallows
+    connections or requests after one or two minutes.
+    """
+    return BriefRetry(
+        total=8,
+        connect=3,
+        read=2,
+        status=5,
+        backoff_factor=1,
+        status_forcelist=[429, 500, 502, 503, 504],
+        allowed_methods=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -54,25 +100,34 @@ class StacApiSource:
     url: str
     """Its root."""
     profile: SourceProfile
+    files: Files = field(default_factory=Files, compare=False, repr=False)
+    """Opens its assets."""
     retry: Retry = field(default_factory=patient_retry, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the address.
 
         Raises:
-            ConfigError: it names no host.
+            ConfigError: it names no host, or a user, who would end up in every manifest.
         """
-        if not urlsplit(self.url).hostname:
+        parts = urlsplit(self.url)
+        if not parts.hostname:
             raise ConfigError(f"{self.url} is not an address: write https://host/path")
+        if parts.username or parts.query:
+            raise ConfigError(
+                f"{parts.scheme}://{parts.hostname}{parts.path}: the address of a source may hold no user, key or query"
+            )
 
     @property
     def identity(self) -> str:
-        """The root; what the API holds may change, which the sources digest covers."""
-        return f"stac-api:{self.url.rstrip('/')}"
+        """The profile's rules and the root; what the API holds may change, which the sources digest covers."""
+        return f"stac-api:{self.profile.digest()[:DIGITS]}:{self.url.rstrip('/')}"
 
     @property
     def title(self) -> str:
-        """The host and its path."""
+        """The profile's title for its own endpoint, else the host and its path."""
+        if self.profile.endpoint is not None and self.profile.endpoint.rstrip("/") == self.url.rstrip("/"):
+            return self.profile.title
         parts = urlsplit(self.url)
         return f"STAC API {parts.hostname}{parts.path.rstrip('/')}"
 
@@ -82,8 +137,8 @@ class StacApiSource:
         return False
 
     def portable(self, href: str) -> str:
-        """An API's hrefs hold everywhere."""
-        return href
+        """An API's hrefs hold everywhere; credentials that they carry stay out."""
+        return recorded(href)
 
     def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:
         """Find every granule of the sensors that touches the grid in the year, sorted by (sensed, id).
@@ -114,8 +169,7 @@ class StacApiSource:
                 datetime=None if sensor is Sensor.DEM else f"{year}-01-01T00:00:00Z/{year}-12-31T23:59:59.999999Z",
                 limit=PAGE_SIZE,
             )
-            features = list(search.items_as_dicts())
-        yield from features
+            yield from features_of(search, self._io)
 
     def _has(self, collection: str, sensor: Sensor) -> bool:
         """Tell whether the API has a collection. It may lack Level-1C, which no variant needs alone.
@@ -132,8 +186,12 @@ class StacApiSource:
         )
 
     @cached_property
+    def _io(self) -> StacApiIO:
+        return StacApiIO(max_retries=self.retry, timeout=TIMEOUT_S)
+
+    @cached_property
     def _client(self) -> Client:
-        return Client.open(self.url, stac_io=StacApiIO(max_retries=self.retry), timeout=TIMEOUT_S)
+        return Client.open(self.url, stac_io=self._io, timeout=TIMEOUT_S)
 
 
 @contextmanager

@@ -12,19 +12,19 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from betaearth.errors import DataError
-from betaearth.synthetic.acquisitions import Cut, acquisitions
+from betaearth.synthetic.acquisitions import Acquisition, Cut, acquisitions
 from betaearth.synthetic.atmosphere import dome
 from betaearth.synthetic.elevation import write_elevation
 from betaearth.synthetic.ground import Ground, survey
 from betaearth.synthetic.items import Item, collection
 from betaearth.synthetic.lattice import S2_STEP, Box, Lattice, covering
 from betaearth.synthetic.noise import places
-from betaearth.synthetic.optical import issues, pieces, view, write_granules
+from betaearth.synthetic.optical import Piece, issues, pieces, view, write_granules
 from betaearth.synthetic.radar import SHIFT, write_radar
 from betaearth.synthetic.raster import write_cog
 from betaearth.synthetic.terrain import deep_ocean
@@ -49,6 +49,9 @@ class Site:
     """UTM zone of the site's pixel grid."""
     neighbour_epsg: int
     """Zone of the granule that the neighbouring zone holds of the site."""
+    tile: str | None = None
+    """Name of the site where it is one of many that make up an area: it stands in every id, and no pass is cut, since
+    the area is cut already."""
 
     def __post_init__(self) -> None:
         """Check the bounds and the zones.
@@ -145,20 +148,31 @@ def _granules(folder: Path, site: Site, lattice: Lattice, year: int, seed: int) 
     write_cog(folder / "land_cover.tif", truth, lattice, 0)
     optical = list(_optical(folder, ground, site, year, seed))
     yield from sorted(optical, key=lambda found: (str(found["collection"]), str(found["id"])))
-    yield from write_radar(
-        folder, survey(covering(site.bounds, site.epsg, step=S2_STEP, shift=SHIFT), seed), year, seed
-    )
-    yield from write_elevation(folder, site.bounds, seed)
+    radar = survey(covering(site.bounds, site.epsg, step=S2_STEP, shift=SHIFT), seed)
+    yield from _of_tile(write_radar(folder, radar, year, seed), site)
+    yield from _of_tile(write_elevation(folder, site.bounds, seed), site)
+
+
+def _of_tile(found: Iterator[Item], site: Site) -> Iterator[Item]:
+    """Tell granules apart that have the same name in every tile."""
+    for item in found:
+        yield item if site.tile is None else {**item, "id": f"{item['id']}_{site.tile}"}
 
 
 def _optical(folder: Path, ground: Ground, site: Site, year: int, seed: int) -> Iterator[Item]:
     neighbour = covering(site.bounds, site.neighbour_epsg, step=S2_STEP)
     above = dome(ground.lattice.coarser(2))
-    for acquisition in acquisitions(site.epsg, year, seed):
+    whole = (Piece(ground.lattice, site.tile or ""),)
+    passes = acquisitions(site.epsg, year, seed)
+    for acquisition in passes if site.tile is None else map(_uncut, passes):
         views = {site.epsg: view(ground, above, acquisition, seed)}
         if acquisition.conditions.cut is Cut.NEIGHBOUR_ZONE:
             beside = dome(neighbour.coarser(2))
             views[site.neighbour_epsg] = view(survey(neighbour, seed), beside, acquisition, seed)
-        for piece in pieces(ground.lattice, acquisition, neighbour):
+        for piece in pieces(ground.lattice, acquisition, neighbour) if site.tile is None else whole:
             for issue in issues(acquisition):
                 yield from write_granules(folder, views[piece.lattice.epsg], piece, acquisition, issue)
+
+
+def _uncut(acquisition: Acquisition) -> Acquisition:
+    return replace(acquisition, conditions=replace(acquisition.conditions, cut=Cut.WHOLE))

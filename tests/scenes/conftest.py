@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import struct
 import time
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
 import numpy as np
@@ -22,6 +29,7 @@ from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
 
 from betaearth.grid.pixels import PixelGrid
+from betaearth.scenes.http import Patience
 from betaearth.scenes.model import BANDS, SCL, Granule, Sensor
 
 
@@ -125,85 +133,174 @@ def make_item() -> Callable[..., dict[str, Any]]:
 
 
 @dataclass
+class Fault:
+    """What goes wrong with requests for a file."""
+
+    kind: str
+    """`status`, `reset` and `cut` (of the body), `slow`, `whole` (ranges are not known), `short` (half a range)."""
+    first_byte: int = 0
+    """From which byte on a request must begin to meet it."""
+    times: int = 1
+    status: int = 503
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+@dataclass
 class FileServer:
-    """Serves a folder over HTTP with ranges; `faults`: path to (status, from which byte on, how often)."""
+    """Serves a folder over HTTP with ranges, as itself or as a proxy for any host; blobs need a signature.
+
+    `faults`: path to (status, from which byte on, how often), or to a `Fault`.
+    """
 
     root: Path
-    faults: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    faults: dict[str, tuple[int, int, int] | Fault] = field(default_factory=dict)
     delay_s: float = 0.0
     url: str = ""
     served: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    seen: list[str] = field(default_factory=list)
+    """Requests as they came: target and range."""
+    hosts: set[str] = field(default_factory=set)
+    headers: list[Message] = field(default_factory=list)
+    etags: dict[str, list[str]] = field(default_factory=dict)
+    """Path to the ETags of its answers, the last one for ever; an ETag of the content where there is none."""
+    tokens: int = 0
+    """Given out so far; only the latest one is accepted."""
+    token_faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    token_body: bytes | None = None
+    """What is given out in place of a token."""
+    revoke_after: int = 10**9
+    """Signed requests after which the token in use is revoked, once."""
     busiest: int = 0
     busy: int = 0
     lock: Lock = field(default_factory=Lock)
 
-    def fault(self, path: str, first_byte: int) -> int | None:
+    def fault(self, path: str, first_byte: int) -> Fault | None:
         with self.lock:
             self.served[path] += 1
-            status, start, times = self.faults.get(path, (0, 0, 0))
-            if times == 0 or first_byte < start:
+            fault = self.faults.get(path)
+            if isinstance(fault, tuple):
+                fault = self.faults[path] = Fault("status", fault[1], fault[2], fault[0])
+            if fault is None or fault.times == 0 or first_byte < fault.first_byte:
                 return None
-            self.faults[path] = (status, start, times - 1)
-            return status
+            fault.times -= 1
+            return fault
+
+    def etag(self, path: str, data: bytes) -> str:
+        with self.lock:
+            known = self.etags.get(path)
+            if not known:
+                return f'"{zlib.crc32(data)}"'
+            return known.pop(0) if len(known) > 1 else known[0]
+
+    @property
+    def token(self) -> str:
+        return f"se=2099-01-01&sp=r&sig=hushhush{self.tokens}"
+
+    def accepts(self, query: str) -> bool:
+        with self.lock:
+            self.revoke_after -= 1
+            if self.revoke_after == 0:
+                self.tokens += 1
+            return query == self.token
+
+
+class FileHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: FileServer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        state = self.state
+        with state.lock:
+            state.busy += 1
+            state.busiest = max(state.busiest, state.busy)
+            state.seen.append(f"{self.path} {self.headers.get('Range', '')}")
+            state.headers.append(self.headers)
+        try:
+            time.sleep(state.delay_s)
+            self.route(urlsplit(self.path))
+        finally:
+            with state.lock:
+                state.busy -= 1
+
+    def route(self, target: SplitResult) -> None:
+        host = target.hostname or ""
+        self.state.hosts.add(host)
+        path = target.path.lstrip("/")
+        if path.startswith("token/"):
+            self.give_token()
+        elif host.endswith(".blob.core.windows.net") and not self.state.accepts(target.query):
+            self.send(403, b"<Error>AuthenticationFailed</Error>")
+        else:
+            self.give_file(path)
+
+    def give_token(self) -> None:
+        state = self.state
+        if state.token_faults:
+            status, headers = state.token_faults.pop(0)
+            return self.send(status, b"no token for key letmein", headers)
+        state.tokens += 1
+        body = state.token_body or json.dumps({"msft:expiry": "2099-01-01T00:00:00Z", "token": state.token}).encode()
+        return self.send(200, body)
+
+    def give_file(self, path: str) -> None:
+        first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+        start = int(first or 0)
+        fault = self.state.fault(path, start)
+        if fault is not None and fault.kind == "slow":
+            time.sleep(fault.delay_s)
+        if fault is not None and fault.kind == "status":
+            return self.send(fault.status, b"", fault.headers)
+        file = self.state.root / path
+        if not file.is_file():
+            return self.send(404, b"")
+        data = file.read_bytes()
+        headers = {"Accept-Ranges": "bytes", "ETag": self.state.etag(path, data)}
+        if not last or (fault is not None and fault.kind == "whole"):
+            return self.send(200, data, headers)
+        if start >= len(data):
+            return self.send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+        body = data[start : int(last) + 1]
+        if fault is not None and fault.kind == "short":
+            body = body[: len(body) // 2]
+        headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(data)}"
+        return self.send(206, body, headers, broken=fault.kind if fault is not None else "")
+
+    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None, *, broken: str = "") -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if broken in {"reset", "cut"}:
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            if broken == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        self.state.sent += len(body)
+        self.wfile.write(body)
 
 
 @pytest.fixture
 def file_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A server of the test's folder; GDAL retries once, at once."""
-    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "1")
-    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
-    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "2")
+    """A server of the test's folder; clients try again once, at once."""
+    monkeypatch.setattr("betaearth.scenes.http.PATIENCE", Patience(connect_s=2.0, read_s=2.0, retries=1, backoff_s=0.0))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     state = FileServer(tmp_path)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except ConnectionError:
-                self.close_connection = True
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            with state.lock:
-                state.busy += 1
-                state.busiest = max(state.busiest, state.busy)
-            try:
-                time.sleep(state.delay_s)
-                self.answer(body=True)
-            finally:
-                with state.lock:
-                    state.busy -= 1
-
-        def answer(self, *, body: bool) -> None:
-            path = self.path.lstrip("/")
-            span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
-            first = int(span[0] or 0)
-            status = state.fault(path, first)
-            file = state.root / path
-            if status is None and not file.is_file():
-                status = 404
-            data = b"" if status else file.read_bytes()
-            if status is None and first >= len(data):
-                status, data = 416, b""
-            last = min(int(span[2] or len(data)), len(data) - 1)
-            self.send_response(status or (206 if span[1] else 200))
-            self.send_header("Accept-Ranges", "bytes")
-            if not status and span[1]:
-                self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
-                data = data[first : last + 1]
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if body:
-                self.wfile.write(data)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (FileHandler,), {"state": state}))
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -212,6 +309,26 @@ def file_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fil
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+BLOBS = "http://imagery.blob.core.windows.net/container"
+
+
+@pytest.fixture
+def blobs(file_server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """The file server as blob storage at `BLOBS` and as the endpoint of its tokens."""
+    monkeypatch.setenv("http_proxy", file_server.url)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("PC_SDK_SAS_URL", "http://tokens.example.org/token")
+    monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "letmein")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from planetary_computer import sas
+    sas.Settings.get.cache_clear()
+    sas.TOKEN_CACHE.clear()
+    yield file_server
+    sas.Settings.get.cache_clear()
+    sas.TOKEN_CACHE.clear()
 
 
 @dataclass(frozen=True)
@@ -265,7 +382,6 @@ def s3(s3_server: S3Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
     return s3_server
 
 

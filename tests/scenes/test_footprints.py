@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import shapely
 
+from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
-from betaearth.scenes.footprints import covered_share, ground_of, ground_of_grid, shares_ground
-from betaearth.scenes.model import Granule
+from betaearth.scenes.footprints import (
+    covered_share,
+    footprint_coverage,
+    ground_of,
+    ground_of_grid,
+    near,
+    shares_ground,
+)
+from betaearth.scenes.model import Granule, Scene
 
 MakeGranule = Callable[..., Granule]
 
@@ -62,3 +71,44 @@ def test_the_ground_of_a_grid_repeats_every_turn(grid: PixelGrid) -> None:
     west, _, east, _ = ground.bounds
     assert east - west > 720
     assert len(shapely.get_parts(ground)) == 3
+
+
+def test_what_footprints_cover_of_a_grid(grid: PixelGrid, make_granule: MakeGranule) -> None:
+    """Whole, half, nothing, two granules together, and a footprint spelled a turn further east."""
+    west, south, east, north = (5.0, 50.0, 6.5, 51.0)
+    ring = shapely.get_coordinates(shapely.from_geojson(json.dumps(footprint_geometry(grid))))
+    middle = float(ring[:, 0].min() + ring[:, 0].max()) / 2
+
+    def scene(name: str, *boxes: tuple[float, float, float, float]) -> Scene:
+        granules = tuple(make_granule(bounds=bounds) for bounds in boxes)
+        return Scene(id=name, sensor=granules[0].sensor, sensed=granules[0].sensed, granules=granules)
+
+    scenes = [
+        scene("whole", (west, south, east, north)),
+        scene("half", (west, south, middle, north)),
+        scene("nothing", (west, south, 5.1, north)),
+        scene("together", (west, south, middle, north), (middle, south, east, north)),
+        scene("a turn on", (west + 360, south, east + 360, north)),
+    ]
+    shares = footprint_coverage(scenes, grid)
+    assert list(shares) == ["whole", "half", "nothing", "together", "a turn on"]
+    assert list(shares.values()) == pytest.approx([1.0, 0.5, 0.0, 1.0, 1.0], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "reaches"),
+    [
+        ((5.0, 50.0, 6.5, 51.0), True),
+        ((5.0, 50.0, 5.0, 51.0), False),
+        ((365.0, 50.0, 366.5, 51.0), True),
+        ((5.0, 40.0, 6.5, 50.51), True),
+        ((5.0, 40.0, 6.5, 50.495), True),
+        ((5.0, 40.0, 6.5, 50.40), False),
+        ((170.0, 50.0, 6.5, 51.0), True),
+        ((170.0, 50.0, -170.0, 51.0), False),
+    ],
+)
+def test_granules_that_may_reach_a_grid(
+    bounds: tuple[float, float, float, float], reaches: bool, grid: PixelGrid, make_granule: MakeGranule
+) -> None:
+    assert near(make_granule(bounds=bounds), grid) is reaches

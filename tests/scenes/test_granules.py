@@ -13,14 +13,16 @@ from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.granules import matching, parse_item, to_granule
 from betaearth.scenes.model import Granule, Sensor
-from betaearth.scenes.profile import PLANETARY_COMPUTER
+from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, SourceProfile, built_in
 
 MakeItem = Callable[..., dict[str, Any]]
 ALL = frozenset(Sensor)
 
 
-def granule_of(item: dict[str, Any], base: str | None = None) -> Granule | None:
-    return to_granule(parse_item(item, "test"), PLANETARY_COMPUTER, base=base)
+def granule_of(
+    item: dict[str, Any], base: str | None = None, profile: SourceProfile = PLANETARY_COMPUTER_SPELLING
+) -> Granule | None:
+    return to_granule(parse_item(item, "test"), profile, base=base)
 
 
 def certain(granule: Granule | None) -> Granule:
@@ -74,6 +76,42 @@ def test_an_item_that_says_where_it_is_has_its_hrefs_there(make_item: MakeItem, 
     links = [{"rel": "self", "href": "https://host/items/one.json"}]
     item = make_item(grid, assets={"B02": {"href": "./B02.tif"}}, links=links)
     assert certain(granule_of(item, "/data/items.json")).assets == {"B02": "https://host/items/B02.tif"}
+
+
+def test_a_signature_that_came_with_the_item_is_left_out(make_item: MakeItem, grid: PixelGrid) -> None:
+    blob = "https://account.blob.core.windows.net/container/B02.tif"
+    assets = {
+        "B02": {"href": f"{blob}?st=2021&se=2022&sp=rl&sig=secret"},
+        "B03": {"href": "https://host/B03.tif?version=3"},
+    }
+    assert certain(granule_of(make_item(grid, assets=assets))).assets == {
+        "B02": blob,
+        "B03": "https://host/B03.tif?version=3",
+    }
+
+
+def test_the_spelling_of_earth_search(make_item: MakeItem, grid: PixelGrid) -> None:
+    profile = built_in("earth-search")
+    keys = ("blue", "green", "red", "nir", "rededge1", "rededge2", "rededge3", "swir16", "swir22", "scl", "visual")
+    item = make_item(
+        grid,
+        collection="sentinel-2-c1-l2a",
+        assets={key: {"href": f"https://host/{key}.tif"} for key in keys},
+        properties={
+            "grid:code": "MGRS-31UFS",
+            "s2:mgrs_tile": None,
+            "platform": "sentinel-2a",
+            "proj:code": "EPSG:32631",
+        },
+    )
+    del item["properties"]["sat:relative_orbit"], item["properties"]["proj:epsg"]
+    granule = certain(granule_of(item, profile=profile))
+    assert granule.sensor is Sensor.S2_L2A
+    assert (granule.mgrs_tile, granule.epsg, granule.relative_orbit) == ("31UFS", 32631, None)
+    assert granule.assets["B11"] == "https://host/swir16.tif"
+    assert granule.assets["SCL"] == "https://host/scl.tif"
+    assert len(granule.assets) == 10
+    assert granule_of(make_item(grid), profile=profile) is None
 
 
 def test_a_band_that_the_item_lacks_is_no_key(make_item: MakeItem, grid: PixelGrid) -> None:

@@ -12,6 +12,7 @@ from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import Sensor, Source
+from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, OffsetRule
 
 MakeItem = Callable[..., dict[str, Any]]
 ALL = frozenset(Sensor)
@@ -41,6 +42,7 @@ def test_hrefs_that_hold_everywhere_stay_as_they_are(tmp_path: Path, make_item: 
     source = ItemCollectionSource(str(path))
     (granule,) = source.search(grid, 2021, ALL)
     assert source.portable(granule.assets["B02"]) == "https://host/B02.tif"
+    assert source.portable("https://host/B02.tif?v=1&X-Amz-Signature=secret") == "https://host/B02.tif?v=1"
     assert source.portable("s3://bucket/B02.tif") == "s3://bucket/B02.tif"
     assert source.portable(str(tmp_path.parent / "B02.tif")) == "../B02.tif"
 
@@ -60,6 +62,8 @@ def test_the_identity_is_that_of_the_bytes(tmp_path: Path, make_item: MakeItem, 
     assert ItemCollectionSource(str(here)).identity == f"items:sha256:{digest}"
     assert ItemCollectionSource(str(there)).identity == f"items:sha256:{digest}"
     assert ItemCollectionSource(str(changed)).identity != f"items:sha256:{digest}"
+    rules = PLANETARY_COMPUTER_SPELLING.model_copy(update={"offsets": OffsetRule.REMOVED})
+    assert ItemCollectionSource(str(here), rules).identity == f"items:{rules.digest()[:12]}:sha256:{digest}"
 
 
 def test_the_title_tells_no_path(tmp_path: Path, make_item: MakeItem, grid: PixelGrid) -> None:

@@ -11,16 +11,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from rasterio.warp import transform
 from shapely.geometry import shape
-from urllib3 import Retry
+from urllib3 import HTTPResponse, Retry
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.pixels import PixelGrid
+from betaearth.scenes import paging
 from betaearth.scenes.model import Sensor
-from betaearth.scenes.profile import PLANETARY_COMPUTER
+from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, OffsetRule
 from betaearth.scenes.stac_api import StacApiSource, patient_retry
 
 MakeItem = Callable[..., dict[str, Any]]
@@ -119,15 +123,25 @@ def api() -> Iterator[Api]:
             """Say nothing."""
 
         def do_GET(self) -> None:
-            self.answer(state.document(self.path))
+            path, _, query = self.path.partition("?")
+            if path != "/search":
+                return self.answer(state.document(path))
+            asked = {key: values[0] for key, values in parse_qs(query).items()}
+            body = {
+                **asked,
+                "collections": asked["collections"].split(","),
+                "intersects": json.loads(asked["intersects"]),
+            }
+            return self.answer(lambda: state.search(body))
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.answer(lambda: state.search(body))
 
         def answer(self, document: dict[str, Any] | Callable[[], dict[str, Any]] | None) -> None:
-            state.requests.append(f"{self.command} {self.path}")
-            planned = state.answers.get(self.path, [])
+            path = self.path.partition("?")[0]
+            state.requests.append(f"{self.command} {path}")
+            planned = state.answers.get(path, [])
             status, headers, data = planned.pop(0) if planned else (200 if document else 404, {}, b"")
             if not data:
                 data = json.dumps(document() if callable(document) else document).encode()
@@ -152,15 +166,35 @@ def api() -> Iterator[Api]:
 @pytest.fixture
 def source(api: Api) -> StacApiSource:
     """As in production, but for the pauses."""
-    return StacApiSource(api.url, PLANETARY_COMPUTER, patient_retry().new(total=3, backoff_factor=0))
+    return StacApiSource(api.url, PLANETARY_COMPUTER_SPELLING, retry=patient_retry().new(total=3, backoff_factor=0))
 
 
 def test_the_retry_of_production() -> None:
     retry = patient_retry()
     assert (retry.total, retry.backoff_factor) == (8, 1)
-    assert all(retry.is_retry("POST", status) for status in (429, 502, 503, 504))
-    assert not any(retry.is_retry("POST", status) for status in (400, 403, 404, 500))
+    assert all(retry.is_retry("POST", status) for status in (429, 500, 502, 503, 504))
+    assert not any(retry.is_retry("POST", status) for status in (400, 403, 404))
     assert retry.respect_retry_after_header
+
+
+def test_a_dead_api_fails_within_a_minute() -> None:
+    """The pauses between attempts, were all of them refused, or all answered with a fault."""
+    for count in ("connect", "status"):
+        retry, slept = patient_retry(), 0.0
+        for _ in range(getattr(retry, count)):
+            refused = NewConnectionError(HTTPConnection("host"), "refused") if count == "connect" else None
+            retry = retry.increment("POST", "/", HTTPResponse(status=503) if refused is None else None, refused)
+            slept += retry.get_backoff_time()
+        assert 2.0 < slept < 60.0
+
+
+def test_a_server_that_wants_to_be_left_alone_for_an_hour_is_left_alone(
+    api: Api, source: StacApiSource, grid: PixelGrid
+) -> None:
+    api.fails("/search", 503, Retry_After="3600")
+    with pytest.raises(TransientError, match="3600 s"):
+        source.search(grid, 2021, S2)
+    assert api.requests.count("POST /search") == 1
 
 
 def test_every_page_is_read_and_every_granule_comes_once(
@@ -171,6 +205,45 @@ def test_every_page_is_read_and_every_granule_comes_once(
     api.items = [make_item(grid, id=name) for name in [*names[::-1], *names[:5]]]
     assert [granule.id for granule in source.search(grid, 2021, S2)] == names
     assert len(api.searches) == 5
+
+
+def test_an_empty_page_is_not_the_end(api: Api, source: StacApiSource, make_item: MakeItem, grid: PixelGrid) -> None:
+    api.items = [make_item(grid, id=f"item {index}") for index in range(3)]
+    link = {"rel": "next", "href": "/search", "method": "POST", "body": {"token": "1"}, "merge": True}
+    api.fails("/search", 200, body=json.dumps({"type": "FeatureCollection", "features": [], "links": [link]}).encode())
+    assert [granule.id for granule in source.search(grid, 2021, S2)] == ["item 1", "item 2"]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_pages_without_end(fresh: bool, api: Api, source: StacApiSource, make_item: MakeItem, grid: PixelGrid) -> None:
+    """The same page again and again, by the same link or by another one each time."""
+    for index in range(100):
+        link = {"rel": "next", "href": api.url + "/search", "method": "POST", "body": {"token": str(index * fresh)}}
+        page = {"type": "FeatureCollection", "features": [make_item(grid)], "links": [link]}
+        api.fails("/search", 200, body=json.dumps(page).encode())
+    with pytest.raises(DataError, match="paging does not end"):
+        source.search(grid, 2021, S2)
+    assert api.requests.count("POST /search") < 20
+
+
+def test_too_many_items(
+    api: Api, source: StacApiSource, make_item: MakeItem, grid: PixelGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_ITEMS", 5)
+    api.items = [make_item(grid, id=f"item {index}") for index in range(5)]
+    assert len(source.search(grid, 2021, S2)) == 5
+    api.items.append(make_item(grid, id="one more"))
+    with pytest.raises(DataError, match="more than 5 items; ask for a smaller area"):
+        source.search(grid, 2021, S2)
+
+
+def test_an_api_that_searches_by_get_alone(
+    api: Api, source: StacApiSource, make_item: MakeItem, grid: PixelGrid
+) -> None:
+    api.items = [make_item(grid)]
+    api.fails("/search", 405)
+    assert len(source.search(grid, 2021, S2)) == 1
+    assert api.requests[-2:] == ["POST /search", "GET /search"]
 
 
 def test_a_search_a_sensor_with_the_year_but_for_the_dem(
@@ -233,7 +306,7 @@ def test_retry_after_is_obeyed(api: Api, make_item: MakeItem, grid: PixelGrid) -
             return True
 
     retry = Watched(total=2, status_forcelist=[429], allowed_methods=None)
-    assert len(StacApiSource(api.url, PLANETARY_COMPUTER, retry).search(grid, 2021, S2)) == 1
+    assert len(StacApiSource(api.url, PLANETARY_COMPUTER_SPELLING, retry=retry).search(grid, 2021, S2)) == 1
     assert waited == [1.0]
 
 
@@ -303,13 +376,13 @@ def test_nobody_answers(grid: PixelGrid) -> None:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     with pytest.raises(TransientError, match="did not answer"):
-        StacApiSource(url, PLANETARY_COMPUTER, Retry(0)).search(grid, 2021, S2)
+        StacApiSource(url, PLANETARY_COMPUTER_SPELLING, retry=Retry(0)).search(grid, 2021, S2)
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///api", "http://.host"])
 def test_an_address_that_is_none(url: str, grid: PixelGrid) -> None:
     with pytest.raises(ConfigError, match="is not an address"):
-        StacApiSource(url, PLANETARY_COMPUTER, Retry(0)).search(grid, 2021, S2)
+        StacApiSource(url, PLANETARY_COMPUTER_SPELLING, retry=Retry(0)).search(grid, 2021, S2)
 
 
 def test_level_1c_may_be_absent_and_nothing_else(
@@ -330,10 +403,24 @@ def test_an_impossible_item_is_named(api: Api, source: StacApiSource, make_item:
 
 
 def test_what_it_says_of_itself(api: Api, source: StacApiSource) -> None:
-    assert source.identity == f"stac-api:{api.url}"
+    digest = PLANETARY_COMPUTER_SPELLING.digest()
+    assert source.identity == f"stac-api:{digest[:12]}:{api.url}"
     assert source.title == "STAC API 127.0.0.1"
     assert not source.synthetic
     assert source.portable("https://host/B02.tif?a=b") == "https://host/B02.tif?a=b"
+    assert source.portable("https://host/B02.tif?a=b&X-Amz-Signature=s") == "https://host/B02.tif?a=b"
+    other = PLANETARY_COMPUTER_SPELLING.model_copy(update={"offsets": OffsetRule.REMOVED, "endpoint": api.url})
+    assert StacApiSource(api.url, other).identity != source.identity
+    assert StacApiSource(api.url, other).title == "STAC items"
+    renamed = PLANETARY_COMPUTER_SPELLING.model_copy(update={"title": "Another", "name": "another"})
+    assert StacApiSource(api.url, renamed).identity == source.identity
+
+
+@pytest.mark.parametrize("url", ["https://me:secret@host/api", "https://host/api?key=secret"])
+def test_an_address_with_a_secret_is_refused_without_telling_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="host/api: the address of a source may hold no user") as caught:
+        StacApiSource(url, PLANETARY_COMPUTER_SPELLING)
+    assert "secret" not in str(caught.value)
 
 
 def test_recorded_items_of_the_planetary_computer(api: Api, source: StacApiSource, sample_data: Path) -> None:
