@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from operator import mul
 
@@ -31,10 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from betaearth.errors import DataError
-from betaearth.inference.annual import InferenceOptions, annual_embedding
+from betaearth.inference.annual import InferenceOptions, Inputs, annual_embedding
+from betaearth.inference.blocks import whole
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.windows import Tiling
-from betaearth.scenes.model import BANDS, Scene, SceneArrays, Sensor
+from betaearth.scenes.model import BANDS, Sensor
 
 TOLERANCE = 0.005
 """Share by which the tenth count may differ: something may be prepared once per batch of windows."""
@@ -104,10 +104,11 @@ def count_year(model: BetaEarth, year: Year, options: InferenceOptions) -> list[
     """Run a year of random pixels and return the FLOP so far after each scene."""
     scenes = [_scene(Sensor.S2_L2A, year.shape, i) for i in range(year.s2)]
     scenes += [_scene(Sensor.S1, year.shape, i) for i in range(year.s1)]
-    dem = _scene(Sensor.DEM, year.shape, 0)
+    dem = _pixels(Sensor.DEM, year.shape, 0).astype(np.float32)
     counts: list[int] = []
     with counting() as so_far:
-        annual_embedding(model, scenes, dem, year.shape, options, on_scene=lambda _scene: counts.append(so_far()))
+        block = whole(year.shape, **options.windows)
+        annual_embedding(model, scenes, dem, block, options, on_done=lambda *_: counts.append(so_far()))
     return counts
 
 
@@ -121,19 +122,17 @@ def counting() -> Iterator[Callable[[], int]]:
         yield counter.get_total_flops
 
 
-def _scene(sensor: Sensor, shape: tuple[int, int], index: int) -> SceneArrays:
-    """Return random pixels, all valid, so that no window is skipped."""
+def _scene(sensor: Sensor, shape: tuple[int, int], index: int) -> Inputs:
+    """Return an observation of random pixels, all valid, so that no window is skipped."""
+    return Inputs({sensor: _pixels(sensor, shape, index)}, 1 + index, np.ones(shape, np.uint16))
+
+
+def _pixels(sensor: Sensor, shape: tuple[int, int], index: int) -> NDArray[np.uint16] | NDArray[np.float32]:
     rng = np.random.default_rng(index)
     size = (len(BANDS[sensor]), *shape)
-    data: NDArray[np.uint16] | NDArray[np.float32]
     if sensor is Sensor.S2_L2A:
-        data = rng.integers(1, 6000, size, dtype=np.uint16)
-    else:
-        data = rng.uniform(0.01, 0.5, size).astype(np.float32)
-    sensed = datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=index)
-    return SceneArrays(
-        Scene(id=f"{sensor}-{index}", sensor=sensor, sensed=sensed, granules=()), data, np.ones(shape, bool)
-    )
+        return rng.integers(1, 6000, size, dtype=np.uint16)
+    return rng.uniform(0.01, 0.5, size).astype(np.float32)
 
 
 def _size_row(shape: tuple[int, int], options: InferenceOptions) -> Row:

@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
@@ -29,11 +30,11 @@ from benchmarks.roofline import Peaks, Roofline, measure_peaks, roofline, timed
 from benchmarks.seeded import write_weights
 from benchmarks.traffic import TrafficCounter
 from betaearth import __version__
-from betaearth.inference.annual import InferenceOptions, annual_embedding
+from betaearth.inference.annual import InferenceOptions, Inputs, annual_embedding
+from betaearth.inference.blocks import whole
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.precision import Precision
 from betaearth.scenes.model import SceneArrays
-from betaearth.scenes.reading import read_scene, read_scenes
 
 RESULTS = Path(__file__).with_name("results")
 HOUR = 3600
@@ -146,17 +147,22 @@ def run(
     )
 
 
+def _observation(arrays: SceneArrays) -> Inputs:
+    return Inputs({arrays.scene.sensor: arrays.data}, arrays.scene.doy, arrays.valid.astype(np.uint16))
+
+
 def _measure(
     model: BetaEarth, imagery: Imagery, options: InferenceOptions, *, flop: int, peaks: Peaks, rounds: int
 ) -> Result:
-    dem = read_scene(imagery.dem, imagery.grid)
-    ready = list(read_scenes(imagery.scenes, imagery.grid))
+    dem = imagery.read_dem()
+    ready = [_observation(arrays) for arrays in imagery.read()]
+    block = whole(imagery.grid.shape, **options.windows)
 
-    def embed(scenes: Callable[[], Iterable[SceneArrays]]) -> Callable[[], object]:
-        return lambda: annual_embedding(model, scenes(), dem, imagery.grid.shape, options)
+    def embed(scenes: Callable[[], Iterable[Inputs]]) -> Callable[[], object]:
+        return lambda: annual_embedding(model, scenes(), dem, block, options)
 
     in_memory = embed(lambda: ready)
-    reading = embed(lambda: read_scenes(imagery.scenes, imagery.grid))
+    reading = embed(lambda: map(_observation, imagery.read()))
     in_memory()  # the first run of anything is slow
     with TrafficCounter(model.device) as traffic:
         in_memory()

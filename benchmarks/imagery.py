@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import rasterio
@@ -15,7 +17,12 @@ from rasterio.crs import CRS
 from benchmarks.flops import Year
 from benchmarks.seeded import days, elevation, optical, radar
 from betaearth.grid.pixels import PixelGrid
-from betaearth.scenes.model import BANDS, Granule, Scene, Sensor
+from betaearth.scenes.files import Files
+from betaearth.scenes.masks import DEM_NODATA
+from betaearth.scenes.model import BANDS, Granule, Scene, SceneArrays, Sensor
+from betaearth.scenes.options import DEFAULT_WORKERS, SceneOptions
+from betaearth.scenes.profile import PLANETARY_COMPUTER, SourceProfile
+from betaearth.scenes.reading import read_scene, read_scenes
 
 EPSG, WEST, NORTH = 32631, 500_000.0, 5_600_000.0
 """Where the seeded place lies, which changes nothing."""
@@ -31,6 +38,25 @@ class Imagery:
     scenes: tuple[Scene, ...]
     """Sentinel-2 first."""
     dem: Scene
+    files: Files = field(default_factory=Files)
+
+    def read(self) -> Iterator[SceneArrays]:
+        """Read the scenes as a tile-year does."""
+        return read_scenes(self.scenes, self.grid, files=self.files, **_AS_THEY_ARE)
+
+    def read_dem(self) -> NDArray[np.float32]:
+        """Read the elevation, (1, y, x) metres."""
+        dem = read_scene(self.dem, self.grid, files=self.files, **_AS_THEY_ARE)
+        return np.where(dem.valid, dem.data, DEM_NODATA).astype(np.float32)
+
+
+class _Ways(TypedDict):
+    profile: SourceProfile
+    options: SceneOptions
+    workers: int
+
+
+_AS_THEY_ARE: _Ways = {"profile": PLANETARY_COMPUTER, "options": SceneOptions(), "workers": DEFAULT_WORKERS}
 
 
 def write_imagery(folder: Path, year: Year) -> Imagery:

@@ -21,8 +21,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -107,22 +105,23 @@ class Ours(Package):
 
     def year(self, inputs: Inputs, precision: str, progress: Progress) -> Vectors:
         """Embed a year as a tile-year does."""
-        from betaearth.inference.annual import InferenceOptions, annual_embedding
-        from betaearth.scenes.model import Scene, SceneArrays, Sensor
+        from betaearth.inference import annual
+        from betaearth.inference.blocks import whole
+        from betaearth.scenes.model import Sensor
 
         shape = inputs.dem.shape[1:]
-        everywhere = np.ones(shape, np.bool_)
-
-        def arrays(sensor: Sensor, data: NDArray[np.uint16] | NDArray[np.float32], doy: int) -> SceneArrays:
-            sensed = datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=doy - 1)
-            return SceneArrays(Scene(id=f"{sensor}-{doy}", sensor=sensor, sensed=sensed, granules=()), data, everywhere)
-
-        scenes = list(map(partial(arrays, Sensor.S2_L2A), inputs.s2, inputs.s2_doy))
-        scenes += map(partial(arrays, Sensor.S1), inputs.s1, inputs.s1_doy)
-        options = InferenceOptions.model_validate({**inputs.windows, "precision": precision})
-        dem = arrays(Sensor.DEM, inputs.dem, 1)
-        return annual_embedding(
-            self.model, scenes, dem, shape, options, on_scene=lambda _scene: progress.note()
+        everywhere = np.ones(shape, np.uint16)
+        dated = [(Sensor.S2_L2A, *pair) for pair in zip(inputs.s2, inputs.s2_doy, strict=True)]
+        dated += [(Sensor.S1, *pair) for pair in zip(inputs.s1, inputs.s1_doy, strict=True)]
+        scenes = [annual.Inputs({sensor: data}, doy, everywhere) for sensor, data, doy in dated]
+        options = annual.InferenceOptions.model_validate({**inputs.windows, "precision": precision})
+        return annual.annual_embedding(
+            self.model,
+            scenes,
+            inputs.dem.astype(np.float32),
+            whole(shape, **options.windows),
+            options,
+            on_done=lambda *_: progress.note(),
         ).vectors
 
 

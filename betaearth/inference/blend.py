@@ -33,9 +33,10 @@ class Band:
     """Some finished rows of a prediction."""
 
     rows: slice
-    """Their place in the place's own rows."""
+    """Their place in the rows that are kept."""
     vectors: Tensor
-    """(rows, x, 64), the weighted mean of the windows' outputs, not normalised; zero where no window was."""
+    """(rows, x, 64) of the columns that are kept: the weighted mean of the windows' outputs, not normalised; zero where
+    no window was."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class _Piece:
 class Blend:
     """A running blend of windows that come row by row.
 
-    Every row of the result is finished as soon as no window can cover it any more.
+    Every row of the result is finished as soon as no window can cover it any more. What is padding or context is never
+    upsampled.
     """
 
     def __init__(self, network: EmbeddingNetwork, tiling: Tiling, device: torch.device) -> None:
@@ -67,14 +69,13 @@ class Blend:
         """
         self._network = network
         self._device = device
-        self._inner = tiling.inner
-        self._width = tiling.padded_shape[1]
+        self._rows, self._columns = tiling.inner
         self._height = tiling.padded_shape[0]
         self._weights = torch.from_numpy(tiling.weights()).to(device)[:, :, None]
         self._upsampling = BilinearRows(
             tiling.tile_size // SCALE, corners_aligned=network.corners_aligned, device=device
         )
-        self._rows = CUDA_ROWS if device.type == "cuda" else CPU_ROWS
+        self._at_a_time = CUDA_ROWS if device.type == "cuda" else CPU_ROWS
         self._pieces: list[_Piece] = []
         self._done = 0
 
@@ -94,11 +95,12 @@ class Blend:
         Rows over which no window was are left out.
         """
         until = self._height if until is None else until
+        first, last = max(self._done, self._rows.start), min(until, self._rows.stop)
         # Between two rows of windows the same windows cover every row.
-        starts = {piece.window.y for piece in self._pieces if self._done < piece.window.y < until}
-        for start, stop in pairwise(sorted({self._done, *starts, until})):
-            for first in range(start, stop, GROUP_ROWS):
-                yield from self._group(slice(first, min(first + GROUP_ROWS, stop)))
+        starts = {piece.window.y for piece in self._pieces if first < piece.window.y < last}
+        for start, stop in pairwise(sorted({first, *starts, max(first, last)})):
+            for row in range(start, stop, GROUP_ROWS):
+                yield from self._group(slice(row, min(row + GROUP_ROWS, stop)))
         self._done = until
         self._pieces = [piece for piece in self._pieces if piece.end > until]
 
@@ -106,41 +108,40 @@ class Blend:
         """Yield the bands of rows that the same windows cover, or that they leave on the way."""
         pieces = [piece for piece in self._pieces if piece.window.y < group.stop and piece.end > group.start]
         wide = [(piece, *self._widen(piece, group)) for piece in pieces]
-        for start in range(group.start, group.stop, self._rows):
-            band = slice(start, min(start + self._rows, group.stop))
+        for start in range(group.start, group.stop, self._at_a_time):
+            band = slice(start, min(start + self._at_a_time, group.stop))
             covering = [entry for entry in wide if entry[0].end > band.start]
-            inner = self._crop(band)
-            if covering and inner:
-                kept = slice(inner.start - band.start, inner.stop - band.start)
-                top = self._inner[0].start
+            if covering:
                 with arithmetic(Precision.FLOAT32, self._device):
-                    vectors = self._mean(covering, band)[kept, self._inner[1]]
-                yield Band(slice(inner.start - top, inner.stop - top), vectors)
+                    vectors = self._mean(covering, band)
+                yield Band(slice(band.start - self._rows.start, band.stop - self._rows.start), vectors)
 
     def _widen(self, piece: _Piece, group: slice) -> tuple[Tensor, int]:
         """Upsample along the rows what the group needs of a window; with the first row of the window's cells."""
         needed = self._upsampling.needed(_within(piece, group))
-        return self._upsampling.widen(piece.cells[needed]), needed.start
+        wide = self._upsampling.widen(piece.cells[needed])
+        return wide[:, self._across(piece)].contiguous(), needed.start
+
+    def _across(self, piece: _Piece) -> slice:
+        """Return the window's own columns that are kept."""
+        window = piece.window
+        start, stop = max(self._columns.start, window.x), min(self._columns.stop, window.x + window.size)
+        return slice(start - window.x, stop - window.x)
 
     def _mean(self, covering: Sequence[tuple[_Piece, Tensor, int]], band: slice) -> Tensor:
         """Return the blended outputs of a band, (rows, width, 64)."""
-        height, channels = band.stop - band.start, covering[0][1].shape[2]
-        total = self._weights.new_zeros(height, self._width, channels)
-        weight = self._weights.new_zeros(height, self._width, 1)
+        height, width = band.stop - band.start, self._columns.stop - self._columns.start
+        total = self._weights.new_zeros(height, width, covering[0][1].shape[2])
+        weight = self._weights.new_zeros(height, width, 1)
         for piece, wide, first in covering:
-            local = _within(piece, band)
-            activated = self._network.activate(self._upsampling.rows(wide, first, local))
-            start = piece.window.y + local.start - band.start
-            place = (slice(start, start + local.stop - local.start), piece.window.slices[1])
-            total[place].addcmul_(activated, self._weights[local])
-            weight[place] += self._weights[local]
+            rows, columns = _within(piece, band), self._across(piece)
+            activated = self._network.activate(self._upsampling.rows(wide, first, rows))
+            top, left = piece.window.y - band.start, piece.window.x - self._columns.start
+            place = (slice(rows.start + top, rows.stop + top), slice(columns.start + left, columns.stop + left))
+            total[place].addcmul_(activated, self._weights[rows, columns])
+            weight[place] += self._weights[rows, columns]
         outputs = self._network.embed(total.div_(weight.clamp(min=SMALLEST_WEIGHT)))
         return outputs.masked_fill_(weight == 0, 0.0)
-
-    def _crop(self, band: slice) -> slice | None:
-        """Return the part of a band that lies in the place itself, None where it is padding."""
-        rows = slice(max(band.start, self._inner[0].start), min(band.stop, self._inner[0].stop))
-        return rows if rows.start < rows.stop else None
 
 
 SMALLEST_WEIGHT = 1e-30

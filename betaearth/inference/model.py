@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.inference.backbone import give_backbone
+from betaearth.inference.blocks import Block, whole
+from betaearth.inference.elevation import Range
 from betaearth.inference.fetching import WeightsOptions, fetch_repository, locate_weights
 from betaearth.inference.observer import Observer, check_taken, network_inputs
 from betaearth.inference.precision import Precision, effective
@@ -190,11 +192,11 @@ class BetaEarth:
         overlap: int = DEFAULT_OVERLAP,
         precision: Precision | str = Precision.FLOAT32,
     ) -> Observer:
-        """Return what embeds many scenes of one place, whose elevation is encoded only once.
+        """Return what embeds many observations of one place, whose elevation is encoded only once.
 
         Args:
             shape: (y, x).
-            dem: (1, y, x) metres, shared by all scenes.
+            dem: (1, y, x) metres, shared by all observations.
             tile_size: edge of a window in pixels, a multiple of 32.
             overlap: pixels that neighbouring windows share, less than a window.
             precision: as in `predict`.
@@ -202,7 +204,29 @@ class BetaEarth:
         Raises:
             DataError: the elevation is malformed or not taken by the variant, or the window is impossible.
         """
-        return Observer(self._network, self.variant, Tiling(shape, tile_size, overlap), dem, _precision(precision))
+        return self.block_observer(whole(shape, tile_size=tile_size, overlap=overlap), dem=dem, precision=precision)
+
+    def block_observer(
+        self,
+        block: Block,
+        *,
+        dem: NDArray[np.float32] | None = None,
+        precision: Precision | str = Precision.FLOAT32,
+        dem_range: Range | None = None,
+    ) -> Observer:
+        """Return what embeds many observations of a block, whose elevation is encoded only once.
+
+        Args:
+            block: the place, and how it is cut into windows.
+            dem: (1, y, x) metres over the block's `heights`, shared by all observations.
+            precision: as in `predict`.
+            dem_range: lowest and highest elevation by which all is scaled; None for the range over a Major TOM cell's
+                extent around each window.
+
+        Raises:
+            DataError: the elevation is malformed, does not fit, or is not taken by the variant.
+        """
+        return Observer(self._network, self.variant, block, dem, precision=_precision(precision), dem_range=dem_range)
 
     def arithmetic(self, precision: Precision | str) -> Precision:
         """Return the precision in which the encoders compute on this model's device when asked for one."""

@@ -6,7 +6,7 @@ whole place is what went in and nothing else; finished rows leave at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -81,11 +81,11 @@ class Predictor:
             inputs: modality of the network to what `pad` returned, scaled; without the elevation that all scenes
                 share.
             doy: day of the year, or None for no date.
-            usable: (y, x); windows without a True pixel are skipped. Pixels where it is False may then be
-                missing; the others do not change.
+            usable: (y, x); windows without a True pixel that is kept are skipped. Pixels where it is False may then
+                be missing; the others do not change.
 
         Yields:
-            The place's rows from top to bottom, as far as a window covers them.
+            The rows that are kept from top to bottom, as far as a window covers them.
 
         Raises:
             DataError: `usable` does not fit, or there is elevation in the inputs beside the shared one.
@@ -112,10 +112,10 @@ class Predictor:
             usable: (y, x); see `bands`.
 
         Returns:
-            (y, x, 64), not normalised; zero where every window was skipped.
+            (y, x, 64) of what is kept, not normalised; zero where every window was skipped.
         """
         padded = {name: self.pad(array) for name, array in inputs.items()}
-        return assemble(self.bands(padded, doy, usable=usable), self._tiling.shape)
+        return assemble(self.bands(padded, doy, usable=usable), self._tiling.kept_shape)
 
     def _windows(self, usable: NDArray[np.bool_] | None) -> list[Window]:
         if usable is None:
@@ -166,7 +166,7 @@ def cut(array: Tensor, windows: Sequence[Window]) -> Tensor:
     return torch.stack([array[(slice(None), *window.slices)] for window in windows])
 
 
-def assemble(bands: Iterator[Band], shape: tuple[int, int]) -> NDArray[np.float32]:
+def assemble(bands: Iterable[Band], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Put bands together: (y, x, 64), zero where there is none."""
     vectors = np.zeros((*shape, EMBEDDING), dtype=np.float32)
     for band in bands:

@@ -4,6 +4,9 @@ A window's weight is the outer product of a trapezoid that rises from the rim ov
 neighbouring windows fade into each other. The trapezoid does not start at zero but at a vanishing weight: the
 outermost ring of an array, which no other window covers, keeps its prediction, and every other pixel stays as
 it was.
+
+Arrays may be a part of a larger area. Then the windows are those of the area's own lattice, so that what they have in
+common with the area comes out the same.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 
 from betaearth.errors import DataError
 
+Place = tuple[slice, slice]
+"""(rows, columns), each with a start and a stop."""
 DEFAULT_TILE_SIZE = 224
 DEFAULT_OVERLAP = 112
 STEP = 32
@@ -52,6 +57,20 @@ def window_origins(size: int, tile_size: int, overlap: int) -> tuple[int, ...]:
     return tuple(sorted({min(origin, last) for origin in regular}))
 
 
+def extents(place: Place) -> tuple[int, int]:
+    """Return the shape (y, x) of a place."""
+    rows, columns = place
+    return (rows.stop - rows.start, columns.stop - columns.start)
+
+
+def within(place: Place, outer: Place) -> Place:
+    """Return a place in the coordinates of one that holds it."""
+    rows, columns = (
+        slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(place, outer, strict=True)
+    )
+    return (rows, columns)
+
+
 def blend_weights(tile_size: int, overlap: int) -> NDArray[np.float32]:
     """Weights of a window, (tile_size, tile_size), in (0, 1].
 
@@ -77,7 +96,7 @@ class Window:
     """Edge in pixels."""
 
     @property
-    def slices(self) -> tuple[slice, slice]:
+    def slices(self) -> Place:
         """(rows, columns)."""
         return (slice(self.y, self.y + self.size), slice(self.x, self.x + self.size))
 
@@ -90,6 +109,11 @@ class Tiling:
     """(y, x) of the arrays, each at least 1."""
     tile_size: int = DEFAULT_TILE_SIZE
     overlap: int = DEFAULT_OVERLAP
+    origins: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    """First rows and first columns of the windows, where the arrays are a part of a larger area; None where they are
+    all there is."""
+    kept: Place | None = None
+    """The part of the arrays that is wanted, which every window touches; the rest is context. None for all."""
 
     def __post_init__(self) -> None:
         """Check the sizes.
@@ -108,16 +132,24 @@ class Tiling:
         return (max(height, self.tile_size), max(width, self.tile_size))
 
     @property
-    def inner(self) -> tuple[slice, slice]:
-        """(rows, columns) of the arrays' own pixels within the padded shape."""
+    def kept_shape(self) -> tuple[int, int]:
+        """(y, x) of the part that is wanted."""
+        return self.shape if self.kept is None else extents(self.kept)
+
+    @property
+    def inner(self) -> Place:
+        """The part that is wanted, within the padded shape."""
         (top, _), (left, _) = self._margins()
-        return (slice(top, top + self.shape[0]), slice(left, left + self.shape[1]))
+        rows, columns = self._kept
+        return (slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop))
 
     def windows(self) -> Iterator[Window]:
         """Yield the windows over the padded shape, row by row."""
-        height, width = self.padded_shape
-        for y in window_origins(height, self.tile_size, self.overlap):
-            for x in window_origins(width, self.tile_size, self.overlap):
+        rows, columns = self.origins or (
+            window_origins(size, self.tile_size, self.overlap) for size in self.padded_shape
+        )
+        for y in rows:
+            for x in columns:
                 yield Window(y, x, self.tile_size)
 
     def weights(self) -> NDArray[np.float32]:
@@ -132,8 +164,15 @@ class Tiling:
         return np.pad(array, ((0, 0), *margins), mode="reflect")
 
     def pad_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Pad (y, x) to the padded shape with False."""
-        return np.pad(mask, self._margins())
+        """Pad (y, x) to the padded shape with False, which is what stands outside of the part that is wanted, too."""
+        padded = np.zeros(self.padded_shape, np.bool_)
+        padded[self.inner] = mask[self._kept]
+        return padded
+
+    @property
+    def _kept(self) -> Place:
+        height, width = self.shape
+        return self.kept or (slice(0, height), slice(0, width))
 
     def _margins(self) -> tuple[tuple[int, int], tuple[int, int]]:
         (top, left) = (max(self.tile_size - size, 0) // 2 for size in self.shape)

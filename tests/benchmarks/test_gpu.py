@@ -15,7 +15,6 @@ from benchmarks.imagery import write_imagery
 from benchmarks.roofline import Peaks
 from benchmarks.seeded import days, elevation, optical, radar
 from betaearth.inference.annual import InferenceOptions
-from betaearth.scenes.reading import read_scene, read_scenes
 
 YEAR = Year((64, 80), s2=2, s1=1)
 OPTIONS = InferenceOptions(tile_size=64, overlap=32)
@@ -24,13 +23,13 @@ PEAKS = Peaks(flop_per_second={"float32": 50e12, "bf16": 400e12}, bytes_per_seco
 
 def test_imagery_is_read_back_as_it_was_made(tmp_path: Path) -> None:
     imagery = write_imagery(tmp_path, YEAR)
-    scenes = list(read_scenes(imagery.scenes, imagery.grid))
+    scenes = list(imagery.read())
     expected = [optical(YEAR.shape, 0), optical(YEAR.shape, 1), radar(YEAR.shape, 0)]
     assert [scene.scene.doy for scene in scenes] == [*days(2), *days(1)]
     for scene, data in zip(scenes, expected, strict=True):
         assert scene.valid.all()
         np.testing.assert_array_equal(scene.data, data)
-    np.testing.assert_array_equal(read_scene(imagery.dem, imagery.grid).data, elevation(YEAR.shape))
+    np.testing.assert_array_equal(imagery.read_dem(), elevation(YEAR.shape))
 
 
 def test_a_whole_run_on_a_cpu(tmp_path: Path) -> None:

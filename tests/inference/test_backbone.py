@@ -233,7 +233,7 @@ class TestEmbedding:
         observer = model.observer(SHAPE, dem=inputs["dem"], **WINDOWS)
         for sensor in (Sensor.S2_L2A, Sensor.S1, Sensor.S2_L1C):
             given: dict[str, Any] = {sensor.value: inputs[sensor.value], "dem": inputs["dem"], **WINDOWS}
-            observed = observer.observe(sensor, inputs[sensor.value], doy=33)
+            observed = observer.observe({sensor: inputs[sensor.value]}, doy=33)
             assert np.abs(observed - model.predict(doy=33, **given)).max() < 2e-6
 
     @pytest.mark.parametrize("shape", [(1, 1), (33, 64), (64, 100)])

@@ -103,7 +103,7 @@ def test_types_are_those_of_the_product() -> None:
 
 def test_wrong_shapes_are_refused_with_both() -> None:
     composite = AnnualComposite((2, 3))
-    with pytest.raises(DataError, match=r"valid \(3, 2\) does not fit a composite \(2, 3\)"):
+    with pytest.raises(DataError, match=r"weight \(3, 2\) does not fit a composite \(2, 3\)"):
         composite.add([], np.zeros((3, 2), dtype=np.bool_))
     for wrong in ((2, 3, 63), (2, 2, 64), (1, 3, 64)):
         with pytest.raises(DataError, match=rf"vectors {re.escape(str(wrong))} do not fit \(2, 3, 64\)"):
@@ -117,3 +117,66 @@ def test_a_valid_pixel_that_is_not_finite_is_refused() -> None:
     composite.add(bands(vectors), np.ones((2, 2), dtype=np.bool_))
     with pytest.raises(DataError, match=r"vectors \(2, 2, 64\) hold 1 valid pixels that are not finite"):
         composite.result()
+
+
+def fractions(seed: int, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    rng = np.random.default_rng(seed)
+    return unit(rng, *shape), rng.integers(0, 4, shape, dtype=np.uint16)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_a_weight_counts_as_often(scenes: int, seed: int) -> None:
+    composite, total, count = AnnualComposite((4, 3)), np.zeros((4, 3, 64)), np.zeros((4, 3), np.int64)
+    for index in range(scenes):
+        vectors, weight = fractions(seed + index, (4, 3))
+        composite.add(bands(vectors), weight)
+        total += vectors.astype(np.float64) * weight[..., None]
+        count += weight
+    result = composite.result()
+    length = np.linalg.norm(total, axis=-1)
+    seen = count > 0
+    assert np.array_equal(result.count, count)
+    assert result.vectors[seen] == pytest.approx((total / np.maximum(length, 1e-9)[..., None])[seen], abs=2e-6)
+    assert result.dispersion[seen] == pytest.approx(1 - (length / np.maximum(count, 1))[seen], abs=1e-6)
+
+
+def test_a_state_goes_on_exactly_and_stays_as_it_is() -> None:
+    observations = [fractions(seed, (5, 4)) for seed in range(6)]
+    unbroken, stopped = AnnualComposite((5, 4)), AnnualComposite((5, 4))
+    for index, (vectors, weight) in enumerate(observations):
+        unbroken.add(bands(vectors), weight)
+        if index < 3:
+            stopped.add(bands(vectors), weight)
+    state = stopped.state()
+    before = (state.total.copy(), state.count.copy())
+    results = [unbroken.result()]
+    for array in (state.total, state.count):
+        array.flags.writeable = False
+    for _ in range(2):
+        again = AnnualComposite.from_state(state)
+        for vectors, weight in observations[3:]:
+            again.add(bands(vectors), weight)
+        results.append(again.result())
+    stopped.add(bands(observations[0][0]), observations[0][1])
+    stopped.result()
+    assert np.array_equal(state.total, before[0])
+    assert np.array_equal(state.count, before[1])
+    for result in results[1:]:
+        assert result.vectors.tobytes() == results[0].vectors.tobytes()
+        assert result.dispersion.tobytes() == results[0].dispersion.tobytes()
+        assert np.array_equal(result.count, results[0].count)
+
+
+def test_after_the_result_nothing_can_be_added() -> None:
+    composite = AnnualComposite((2, 3))
+    result = composite.result()
+    with pytest.raises(DataError, match=r"does not fit a composite \(0, 0\)"):
+        composite.add([], np.zeros((2, 3), dtype=np.uint16))
+    assert result.vectors.shape == (2, 3, 64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint32])
+def test_a_weight_that_is_no_small_count_is_refused(dtype: type) -> None:
+    with pytest.raises(DataError, match=rf"weight \(2, 3\) has dtype {np.dtype(dtype)}; uint16 is needed"):
+        AnnualComposite((2, 3)).add([], np.ones((2, 3), dtype=dtype))

@@ -166,7 +166,7 @@ def test_equal_inputs_give_equal_bytes(demo: BetaEarth, raw: dict[str, Any]) -> 
     assert first.tobytes() == second.tobytes()
     observers = [demo.observer((40, 50), dem=raw["dem"], tile_size=64, overlap=32) for _ in range(2)]
     years = [
-        [observer.observe(Sensor.S1, raw["s1"], doy=doy).tobytes() for doy in (10, 200, 10)] for observer in observers
+        [observer.observe({Sensor.S1: raw["s1"]}, doy=doy).tobytes() for doy in (10, 200, 10)] for observer in observers
     ]
     assert years[0] == years[1]
     assert years[0][0] == years[0][2]

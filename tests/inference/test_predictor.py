@@ -15,6 +15,7 @@ from torch import Tensor
 
 from betaearth.errors import DataError
 from betaearth.inference.blend import CUDA_ROWS
+from betaearth.inference.blocks import whole
 from betaearth.inference.elevation import Elevation
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.predictor import CUDA_WINDOWS, Predictor, to_unit_length
@@ -188,9 +189,10 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
         lambda _, inputs, __: calls.append(len(inputs[0]))
     )
     metres = np.random.default_rng(2).uniform(0, 900, (1, 100, 90)).astype(np.float32)
-    tiling = Tiling((100, 90), 64, 32)
+    block = whole((100, 90), tile_size=64, overlap=32)
+    tiling = block.tiling
     windows = sum(1 for _ in tiling.windows())
-    sharing = Predictor(network, tiling, elevation=Elevation(metres, tiling))
+    sharing = Predictor(network, tiling, elevation=Elevation(metres, block))
     low, high = metres.min(), metres.max()
     for seed, doy in ((1, 40), (2, 200), (3, None)):
         optical: dict[str, Any] = {"s2_l2a": scaled(100, 90, seed)["s2_l2a"]}
@@ -205,8 +207,9 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
 def test_elevation_that_is_shared_may_not_come_again(network: EmbeddingNetwork) -> None:
     tiling = Tiling((32, 32), 32, 0)
     metres = np.zeros((1, 32, 32), dtype=np.float32)
+    elevation = Elevation(metres, whole((32, 32), tile_size=32, overlap=0))
     with pytest.raises(DataError, match="dem is given twice"):
-        Predictor(network, tiling, elevation=Elevation(metres, tiling)).predict({"dem": metres}, None)
+        Predictor(network, tiling, elevation=elevation).predict({"dem": metres}, None)
 
 
 def test_unit_length_leaves_zero_alone() -> None:
