@@ -64,6 +64,23 @@ class ScenesSelected(TileYearEvent):
 
 
 @dataclass(frozen=True)
+class Resumed(TileYearEvent):
+    """Work goes on where an earlier run was stopped."""
+
+    scenes: int
+    """Scenes that the earlier run had finished."""
+
+
+@dataclass(frozen=True)
+class BlockStarted(TileYearEvent):
+    """Work on one block of an area begins; an area of a single block has no such event."""
+
+    index: int
+    """From 1."""
+    total: int
+
+
+@dataclass(frozen=True)
 class SceneEncoded(TileYearEvent):
     """One scene was read, embedded and added to the composite."""
 
@@ -71,6 +88,8 @@ class SceneEncoded(TileYearEvent):
     index: int
     """From 1."""
     total: int
+    seconds_left: float | None = None
+    """Until the tile-year is done, from what has been done so far; None where that says nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,10 @@ class TileYearFinished(TileYearEvent):
     outcome: str
     """`product` or `empty`."""
     seconds: float
+    requests: int = 0
+    """Requests for imagery that a server answered."""
+    bytes_read: int = 0
+    """Bytes of imagery that arrived."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,14 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from betaearth.errors import ConfigError
+from betaearth.grid.osm import OsmOptions
 from betaearth.inference.annual import InferenceOptions
 from betaearth.inference.fetching import WeightsOptions
 from betaearth.nn.weight_cache import default_cache
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.options import ProductOptions
+from betaearth.scenes.observations import ObservationOptions
+from betaearth.scenes.options import ReadingOptions, SceneOptions
 from betaearth.scenes.selection import SelectionOptions
 
 PREFIX = "BETAEARTH_"
@@ -39,9 +42,10 @@ class Settings(BaseSettings):
 
     store: str | None = None
     """Where products and catalog live: a folder."""
-    source: str = "synthetic"
-    """Where imagery comes from: `synthetic`, a STAC API's address, or an item collection (`.json`)."""
-    model: str = "demo"
+    source: str = "planetary-computer"
+    """Where imagery comes from: `planetary-computer`, `earth-search`, a STAC API's address, an item collection
+    (`.json`), a profile (`.toml`), or `synthetic`."""
+    model: str = "robust"
     """Variant name, hub id, or a file or folder of weights."""
     device: str | None = None
     """`cpu`, `cuda`, ...; None takes CUDA where there is one."""
@@ -52,14 +56,24 @@ class Settings(BaseSettings):
     weights: WeightsOptions = Field(default_factory=WeightsOptions)
     schemas: Path | None = None
     """Folder of STAC extension schemas with an `index.json`, for validation without network."""
+    osm: OsmOptions = Field(default_factory=OsmOptions)
+    reading: ReadingOptions = Field(default_factory=ReadingOptions)
     selection: SelectionOptions = Field(default_factory=SelectionOptions)
+    scenes: SceneOptions = Field(default_factory=SceneOptions)
+    observations: ObservationOptions = Field(default_factory=ObservationOptions)
     inference: InferenceOptions = Field(default_factory=InferenceOptions)
     product: ProductOptions = Field(default_factory=ProductOptions)
 
     @property
     def production(self) -> ProductionOptions:
         """The options that change a result, as the pipeline takes them."""
-        return ProductionOptions(selection=self.selection, inference=self.inference, product=self.product)
+        return ProductionOptions(
+            selection=self.selection,
+            scenes=self.scenes,
+            observations=self.observations,
+            inference=self.inference,
+            product=self.product,
+        )
 
 
 def load_settings(options: Mapping[str, object]) -> Settings:

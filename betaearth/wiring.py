@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Emit, Notice
 from betaearth.grid.majortom import Cell, MajorTomGrid
+from betaearth.grid.osm import osm_area
 from betaearth.grid.region import Region
+from betaearth.inference.annual import default_together
 from betaearth.inference.transfer import Report
 from betaearth.nn.variants import Family
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
+from betaearth.scenes.observations import Together
 from betaearth.scenes.sources import open_source
 from betaearth.settings import Settings
 from betaearth.storage.folder import FolderStore
@@ -32,6 +35,8 @@ class Workshop:
     source: Source
     options: ProductionOptions
     grid: MajorTomGrid
+    workers: int
+    """Files read at once."""
 
 
 def open_workshop(settings: Settings, emit: Emit) -> Workshop:
@@ -51,13 +56,15 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
             cache=settings.cache,
             report=report_to(emit),
         ),
-        source=open_source(settings.source, cache=settings.cache),
+        source=open_source(settings.source, cache=settings.cache, reading=settings.reading),
         options=settings.production,
         grid=grid_of(settings),
+        workers=settings.reading.workers,
     )
     if not workshop.model.trained:
         emit(Notice(f"variant {workshop.model.variant.name} is UNTRAINED: its embeddings carry no learned meaning"))
-    if workshop.model.variant.family is Family.DINOV3:
+    together = settings.observations.together or default_together(workshop.model.variant)
+    if workshop.model.variant.family is Family.DINOV3 and together is Together.SEPARATE:
         name = workshop.model.variant.name
         emit(Notice(f"{name} gets one sensor at a time here: its published scores are of all its inputs at once"))
     asked = settings.inference.precision
@@ -128,21 +135,29 @@ def region_of(
     bbox: Sequence[float] | None = None,
     geojson: Path | None = None,
     cells: Iterable[str] | None = None,
+    osm_relation: int | None = None,
+    settings: Settings,
 ) -> Region:
     """Make the region that a user asks for, which is given in exactly one way.
 
     Raises:
         DataError: the region is impossible, or is given in no way or in several.
+        TransientError: OpenStreetMap did not answer.
+        ConfigError: it refuses.
     """
     cells = list(cells or ())
-    given = sum((bbox is not None, geojson is not None, bool(cells)))
+    given = sum((bbox is not None, geojson is not None, bool(cells), osm_relation is not None))
     if given != 1:
-        raise DataError(f"{given or 'no'} regions given: exactly one of bbox, GeoJSON and cells is needed")
+        raise DataError(
+            f"{given or 'no'} regions given: exactly one of bbox, GeoJSON, OSM relation and cells is needed"
+        )
     if bbox is not None:
         west, south, east, north = bbox
         return Region.from_bbox((west, south, east, north))
     if geojson is not None:
         return Region.from_geojson(geojson)
+    if osm_relation is not None:
+        return Region.from_geojson(osm_area(osm_relation, endpoint=settings.osm.endpoint, cache=settings.cache))
     return Region.from_cells(cells, grid)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from betaearth.cli.main import calm_openmp
 
-pytest_plugins = ["tests.s3_server", "tests.weights_server"]
+pytest_plugins = ["tests.s3_server", "tests.weights_server", "tests.planetary_computer"]
 
 calm_openmp()  # before torch is loaded
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # no hub by accident; read when huggingface_hub is loaded

@@ -19,7 +19,15 @@ from tests.weights_server import WeightsServer
 def settings(hub: WeightsServer, demo_files: dict[str, bytes], tmp_path: Path) -> Settings:
     """Settings for a small network on the hub, whose commit is `v1`."""
     hub.publish("someone/small", demo_files, "main", "v1")
-    return load_settings({"model": "someone/small", "cache": tmp_path, "weights": {"revision": "v1"}, "device": "cpu"})
+    return load_settings(
+        {
+            "source": "synthetic",
+            "model": "someone/small",
+            "cache": tmp_path,
+            "weights": {"revision": "v1"},
+            "device": "cpu",
+        }
+    )
 
 
 def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
@@ -49,7 +57,7 @@ def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:
 
 
 def test_a_mirror_is_no_matter_to_shipped_weights(tmp_path: Path, refused: str) -> None:
-    settings = load_settings({"cache": tmp_path, "weights": {"mirror": refused}, "device": "cpu"})
+    settings = load_settings({"model": "demo", "cache": tmp_path, "weights": {"mirror": refused}, "device": "cpu"})
     assert open_workshop(settings, lambda _: None).model.variant.name == "demo"
 
 

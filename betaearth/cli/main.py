@@ -36,7 +36,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("generate", cls=VariadicCommand)(area.generate)
 app.command("plan", cls=VariadicCommand)(produce.plan)
-app.command("tile")(produce.tile)
+app.command("tile", cls=VariadicCommand)(produce.tile)
 app.command("run", cls=VariadicCommand)(produce.run)
 app.command("publish")(produce.publish)
 app.command("serve")(serve.serve)

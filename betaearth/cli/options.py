@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -15,20 +18,20 @@ if TYPE_CHECKING:
 VARIADIC = ("--years", "--cells")
 """Options that take every word up to the next option: `--years 2020 2021 2022`."""
 
+GROUPS = {
+    "selection": ("policy", "max_cloud", "max_per_quarter", "s1_per_quarter", "min_coverage"),
+    "scenes": ("radiometry", "cloud_dilation", "halo"),
+    "observations": ("together", "s1_within_days", "gap_fill"),
+    "inference": ("overlap", "precision", "dem_scaling"),
+    "product": ("dtype",),
+    "reading": ("workers",),
+    "weights": ("mirror", "revision", "sha256"),
+}
+"""Group of settings to the options that are fields of it; every other option is a setting of its own."""
+
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="Where products and catalog live: a folder.  [env: BETAEARTH_STORE]"),
-]
-SourceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--source",
-        help="Imagery: `synthetic`, a STAC API's address, or an item collection (items.json).  [default: synthetic]",
-    ),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", help="Variant name, hub id, or a file or folder of weights.  [default: demo, untrained]"),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, ...  [default: CUDA where there is one]")
@@ -36,52 +39,202 @@ DeviceOption = Annotated[
 SpacingOption = Annotated[
     float | None, typer.Option("--spacing-km", help="Spacing of the Major TOM grid in km.  [default: 10]")
 ]
-MaxCloudOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-cloud",
-        "--max_cloud",
-        help="Highest cloud cover of a Sentinel-2 scene, percent.  [default: 20]",
-    ),
-]
-MaxPerQuarterOption = Annotated[
-    int | None,
-    typer.Option("--max-per-quarter", "--max_per_quarter", help="Most Sentinel-2 scenes a quarter.  [default: 6]"),
-]
-OverlapOption = Annotated[
-    int | None, typer.Option("--overlap", help="Overlap of neighbouring windows, pixels.  [default: 112]")
-]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision", help="float32, or bf16 where the device has it: faster, not exact.  [default: float32]"
-    ),
-]
-DtypeOption = Annotated[
-    str | None, typer.Option("--dtype", help="int8 (AlphaEarth's codes) or float32.  [default: int8]")
-]
 SchemasOption = Annotated[
     Path | None,
     typer.Option("--schemas", help="Folder of STAC extension schemas with an index.json, to validate Items against."),
 ]
-BboxOption = Annotated[
-    tuple[float, float, float, float] | None,
-    typer.Option("--bbox", metavar="W S E N", help="Bounding box in degrees; W > E crosses 180 degrees."),
-]
-GeojsonOption = Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file of polygons.")]
-CellsOption = Annotated[
-    list[str] | None, typer.Option("--cells", metavar="ID ...", help="Major TOM cells, such as 433U_1046R.")
-]
 YearsOption = Annotated[list[int], typer.Option("--years", metavar="YEAR ...", help="Calendar years.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Say each scene that is done, and the time left.")]
+
+
+@dataclass(frozen=True)
+class AreaWords:
+    """An area in the one way in which it was given; the others are None."""
+
+    bbox: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option("--bbox", metavar="W S E N", help="Bounding box in degrees; W > E crosses 180 degrees."),
+    ] = None
+    geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file of polygons.")] = None
+    osm_relation: Annotated[
+        int | None, typer.Option("--osm-relation", metavar="ID", help="OpenStreetMap relation of an area.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check that there is one.
+
+        Raises:
+            typer.BadParameter: there is none, or there are several.
+        """
+        given = [value for value in vars(self).values() if value is not None and value != []]
+        if len(given) != 1:
+            ways = " ".join(f"--{field.name.replace('_', '-')}" for field in fields(self))
+            raise typer.BadParameter(f"give exactly one of {ways}, not {len(given) or 'none'}")
+
+
+@dataclass(frozen=True)
+class RegionWords(AreaWords):
+    """A region: an area, or a list of cells."""
+
+    cells: Annotated[
+        list[str] | None, typer.Option("--cells", metavar="ID ...", help="Major TOM cells, such as 433U_1046R.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ProductionWords:
+    """What changes a product, as it was given; None leaves the setting as it is."""
+
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            help="Imagery: planetary-computer, earth-search, a STAC API's address, an item collection (items.json), a "
+            "profile (.toml), or synthetic.  [default: planetary-computer]",
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Variant name, hub id, or a file or folder of weights.  [default: robust]"),
+    ] = None
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            help="How scenes are chosen: cell (by what is clear inside the cell) or published (as the published tool "
+            "does).  [default: cell]",
+        ),
+    ] = None
+    max_cloud: Annotated[
+        float | None,
+        typer.Option("--max-cloud", help="Highest cloud cover of a Sentinel-2 scene, percent.  [default: 20]"),
+    ] = None
+    max_per_quarter: Annotated[
+        int | None, typer.Option("--max-per-quarter", help="Most Sentinel-2 scenes a quarter.  [default: 6]")
+    ] = None
+    s1_per_quarter: Annotated[
+        int | None, typer.Option("--s1-per-quarter", help="Most Sentinel-1 scenes a quarter.  [default: 1]")
+    ] = None
+    min_coverage: Annotated[
+        float | None,
+        typer.Option(
+            "--min-coverage",
+            help="Least share of the area that a scene must cover, percent.  [default: 100 for published, 0 for cell]",
+        ),
+    ] = None
+    radiometry: Annotated[
+        str | None,
+        typer.Option(
+            "--radiometry",
+            help="Convention of Sentinel-2's numbers: native, offset_present or offset_removed.  [default: native]",
+        ),
+    ] = None
+    cloud_dilation: Annotated[
+        int | None,
+        typer.Option("--cloud-dilation", help="Pixels of 10 m by which masked cloud grows.  [default: 0]"),
+    ] = None
+    halo: Annotated[
+        int | None,
+        typer.Option(
+            "--halo", help="Pixels of context around the area, read and cropped; a multiple of 6.  [default: 0]"
+        ),
+    ] = None
+    together: Annotated[
+        str | None,
+        typer.Option(
+            "--together",
+            help="What the network sees at once: separate (one sensor's scene) or joint (a Sentinel-2 scene with the "
+            "nearest Sentinel-1 scene).  [default: what suits the variant]",
+        ),
+    ] = None
+    s1_within_days: Annotated[
+        int | None,
+        typer.Option(
+            "--s1-within-days", help="Most days between the scenes of joint and of --gap-fill.  [default: 12]"
+        ),
+    ] = None
+    gap_fill: Annotated[
+        bool | None,
+        typer.Option(
+            "--gap-fill/--no-gap-fill",
+            help="Fill what cloud hides on a Sentinel-2 date from Sentinel-1 and elevation.  [default: no]",
+        ),
+    ] = None
+    dem_scaling: Annotated[
+        str | None,
+        typer.Option(
+            "--dem-scaling",
+            help="Range of elevation that is scaled: cell (around each window) or fixed "
+            "(BETAEARTH_INFERENCE__DEM_RANGE).  [default: cell]",
+        ),
+    ] = None
+    overlap: Annotated[
+        int | None, typer.Option("--overlap", help="Overlap of neighbouring windows, pixels.  [default: 112]")
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", help="float32, or bf16 where the device has it: faster, not exact.  [default: float32]"
+        ),
+    ] = None
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", help="int8 (AlphaEarth's codes) or float32.  [default: int8; float32 of generate]"),
+    ] = None
+    workers: Annotated[int | None, typer.Option("--workers", help="Files of imagery read at once.  [default: 32]")] = (
+        None
+    )
+
+
+def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every field of the dataclasses among its parameters, in their place.
+
+    `def run(*, region: RegionWords)` is shown to Typer as `def run(*, bbox=None, geojson=None, ...)`, and is called
+    with a `RegionWords` of what was given.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters.values()
+    groups = {parameter.name: hints[parameter.name] for parameter in own if is_dataclass(hints[parameter.name])}
+
+    def parameters() -> Iterator[inspect.Parameter]:
+        for parameter in own:
+            if parameter.name not in groups:
+                yield parameter.replace(annotation=hints[parameter.name])
+                continue
+            words = groups[parameter.name]
+            annotations = get_type_hints(words, include_extras=True)
+            for field in fields(words):
+                yield inspect.Parameter(
+                    field.name, parameter.KEYWORD_ONLY, default=field.default, annotation=annotations[field.name]
+                )
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:  # noqa: ANN401  # the values of any option
+        for name, words in groups.items():
+            given[name] = words(**{field.name: given.pop(field.name) for field in fields(words)})
+        command(**given)
+
+    called.__signature__ = inspect.Signature(list(parameters()))  # type: ignore[attr-defined]  # what Typer looks at
+    return called
 
 
 class VariadicCommand(TyperCommand):
-    """A command whose `--years` and `--cells` take several words, as the published tool's do."""
+    """A command that is spelled as the published tool's are: words after `--years`, and `_` where we write `-`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # Typer keeps its Context private
-        """Parse after spreading the variadic options."""
-        return super().parse_args(ctx, spread(args))
+        """Parse after bringing the words into the one spelling that is declared."""
+        return super().parse_args(ctx, spread(dashed(args)))
+
+
+def dashed(args: list[str]) -> list[str]:
+    """Spell the options among words with dashes: `--max_cloud=5` becomes `--max-cloud=5`."""
+    return [_dashed_option(word) if word.startswith("--") else word for word in args]
+
+
+def _dashed_option(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}"
 
 
 def spread(args: list[str]) -> list[str]:
@@ -101,31 +254,25 @@ def spread(args: list[str]) -> list[str]:
     return spread_args
 
 
-def settings_from(**given: object) -> Settings:
+def settings_from(words: ProductionWords | None = None, **given: object) -> Settings:
     """Make settings of the options that the user gave; None means not given.
+
+    Args:
+        words: the options of a production.
+        given: further options by name.
 
     Raises:
         ConfigError: a value is wrong.
     """
     from betaearth.settings import load_settings
 
-    nested: Mapping[str, tuple[str, str]] = {
-        "max_cloud": ("selection", "max_cloud"),
-        "max_per_quarter": ("selection", "max_per_quarter"),
-        "overlap": ("inference", "overlap"),
-        "precision": ("inference", "precision"),
-        "dtype": ("product", "dtype"),
-        "mirror": ("weights", "mirror"),
-        "revision": ("weights", "revision"),
-        "sha256": ("weights", "sha256"),
-    }
+    group_of = {name: group for group, names in GROUPS.items() for name in names}
     options: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in ((asdict(words) if words else {}) | given).items():
         if value is None:
             continue
-        if name in nested:
-            group, field = nested[name]
-            options.setdefault(group, {})[field] = value
+        if name in group_of:
+            options.setdefault(group_of[name], {})[name] = value
         else:
             options[name] = value
     return load_settings(options)

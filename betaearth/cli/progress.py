@@ -15,23 +15,30 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
+from betaearth.cli.report import MEGABYTE, duration_text
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
+    BlockStarted,
     CatalogPublished,
     Downloading,
     Emit,
     Event,
     GranuleDropped,
     Notice,
+    Resumed,
     RunPlanned,
     SceneEncoded,
     ScenesSelected,
+    TileYearEvent,
     TileYearFailed,
     TileYearFinished,
     TileYearSkipped,
@@ -40,7 +47,6 @@ from betaearth.events import (
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
-MEGABYTE = 1e6
 
 
 @contextmanager
@@ -48,7 +54,7 @@ def progress(*, verbose: bool = False) -> Iterator[Emit]:
     """Give a sink for events that suits where stderr goes.
 
     Args:
-        verbose: say each scene that is done; on a terminal its bar moves anyway.
+        verbose: say each scene that is done, with the seconds left; on a terminal its bar moves anyway.
     """
     if sys.stderr.isatty():
         with TerminalSink(verbose=verbose) as sink:
@@ -91,6 +97,49 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
         json_log().error("failed", kind=kind, message=str(error), exit_code=code)
 
 
+def reading(requests: int, size: int) -> str:
+    """Spell what was asked of servers, to follow other words; nothing where nothing was."""
+    return f", {requests} requests, {size / MEGABYTE:.1f} MB read" if requests else ""
+
+
+class TimeLeftColumn(ProgressColumn):
+    """The time left: what the work itself has estimated, counted down, or else the pace of the bar so far."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """Show it; nothing where nobody knows."""
+        if task.finished:
+            return Text("")
+        ends = task.fields.get("ends")
+        seconds = task.time_remaining if ends is None else max(0.0, ends - task.get_time())
+        return Text("" if seconds is None else f"{duration_text(seconds)} left", style="progress.remaining")
+
+
+def line_of(event: Event, *, verbose: bool) -> str | None:
+    """Spell an event as a line for people, in rich's markup; None for one that only moves a bar."""
+    of = f"{event.cell} {event.year}" if isinstance(event, TileYearEvent) else ""
+    line = None
+    match event:
+        case Notice():
+            line = f"[yellow]{escape(event.message)}[/]"
+        case Resumed():
+            line = f"{of}: goes on after {event.scenes} scenes that an earlier run had finished"
+        case SceneEncoded() if verbose:
+            line = f"{of}: {escape(event.scene)}"
+        case GranuleDropped():
+            line = f"[yellow]{escape(event.granule)} left out: {escape(event.reason)}[/]"
+        case TileYearFinished():
+            line = f"{of}: {event.outcome} in {event.seconds:.1f} s{reading(event.requests, event.bytes_read)}"
+        case TileYearSkipped():
+            line = f"{of}: there already, skipped"
+        case TileYearFailed():
+            line = f"[red]{of}: {escape(event.error)}[/]"
+        case CatalogPublished():
+            line = f"catalog: {event.items} items, {event.written} files written"
+    return line
+
+
 class TerminalSink:
     """Bars for people: tile-years of the run, scenes of the tile-year at work."""
 
@@ -102,10 +151,12 @@ class TerminalSink:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeLeftColumn(),
             console=Console(stderr=True),
         )
         self.run: TaskID | None = None
         self.scenes: TaskID | None = None
+        self.block = ""
         self.downloads: dict[str, TaskID] = {}
 
     def __enter__(self) -> TerminalSink:
@@ -116,10 +167,10 @@ class TerminalSink:
         self.progress.stop()
 
     def __call__(self, event: Event) -> None:
-        """Show an event."""
+        """Show an event: move its bar, and print its line."""
+        if line := line_of(event, verbose=self.verbose):
+            self.progress.console.print(line, highlight=False)
         match event:
-            case Notice():
-                self.line(f"[yellow]{escape(event.message)}[/]")
             case Downloading():
                 self.download(event)
             case RunPlanned():
@@ -128,28 +179,14 @@ class TerminalSink:
                 self.end_scenes()
                 self.scenes = self.progress.add_task(f"{event.cell} {event.year}: searching", total=None)
             case ScenesSelected():
-                self.update_scenes(f"{event.cell} {event.year}", total=event.scenes, completed=0)
+                self.update_scenes(event, total=event.scenes, completed=0)
+            case BlockStarted():
+                self.block = f", block {event.index} of {event.total}"
+                self.update_scenes(event)
             case SceneEncoded():
-                self.update_scenes(f"{event.cell} {event.year}", total=event.total, completed=event.index)
-                if self.verbose:
-                    self.line(f"{event.cell} {event.year}: {event.scene}")
-            case GranuleDropped():
-                self.line(f"[yellow]{escape(event.granule)} left out: {escape(event.reason)}[/]")
-            case TileYearFinished():
-                self.line(f"{event.cell} {event.year}: {event.outcome} in {event.seconds:.1f} s")
+                self.update_scenes(event, total=event.total, completed=event.index, left=event.seconds_left)
+            case TileYearFinished() | TileYearSkipped() | TileYearFailed():
                 self.advance()
-            case TileYearSkipped():
-                self.line(f"{event.cell} {event.year}: there already, skipped")
-                self.advance()
-            case TileYearFailed():
-                self.line(f"[red]{event.cell} {event.year}: {escape(event.error)}[/]")
-                self.advance()
-            case CatalogPublished():
-                self.line(f"catalog: {event.items} items, {event.written} files written")
-
-    def line(self, text: str) -> None:
-        """Print a line above the bars."""
-        self.progress.console.print(text, highlight=False)
 
     def download(self, event: Downloading) -> None:
         """Move a file's bar, in megabytes."""
@@ -160,16 +197,25 @@ class TerminalSink:
         task = self.downloads[event.file]
         self.progress.update(task, total=total, completed=round(event.arrived / MEGABYTE))
 
-    def update_scenes(self, description: str, *, total: int, completed: int) -> None:
-        """Move the bar of the tile-year at work."""
+    def update_scenes(
+        self, event: TileYearEvent, *, total: int | None = None, completed: int | None = None, left: float | None = None
+    ) -> None:
+        """Move the bar of the tile-year at work; None leaves a figure as it is."""
         if self.scenes is not None:
-            self.progress.update(self.scenes, description=description, total=total, completed=completed)
+            self.progress.update(
+                self.scenes,
+                description=f"{event.cell} {event.year}{self.block}",
+                total=total,
+                completed=completed,
+                ends=None if left is None else self.progress.get_time() + left,
+            )
 
     def end_scenes(self) -> None:
         """Take the bar of the last tile-year away."""
         if self.scenes is not None:
             self.progress.remove_task(self.scenes)
             self.scenes = None
+            self.block = ""
 
     def advance(self) -> None:
         """Count a tile-year as dealt with."""

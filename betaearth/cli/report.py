@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from betaearth.errors import DataError, TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from betaearth.pipeline.estimate import Estimate
+    from betaearth.pipeline.generate import AreaYear
     from betaearth.pipeline.local import RunReport
     from betaearth.pipeline.plan import Planned
     from betaearth.stac.publish import PublishReport
+
+MEGABYTE = 1e6
+ESTIMATE_COLUMNS = ("year", "scenes", "granules", "files", "to read", "windows", "output", "computing", "on")
 
 
 def planned_row(entry: Planned) -> dict[str, Any]:
@@ -41,6 +49,7 @@ def run_row(report: RunReport) -> dict[str, Any]:
                 "year": made.request.year,
                 "outcome": made.outcome,
                 "item": made.item_id,
+                "reading": dict(made.reading),
             }
             for made in report.made
         ],
@@ -58,7 +67,80 @@ def run_text(report: RunReport) -> str:
     products = sum(made.outcome == "product" for made in report.made)
     empty = len(report.made) - products
     counted = f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
-    return f"{counted}; {catalog}"
+    read = reading_text([made.reading for made in report.made])
+    return "; ".join(part for part in (counted, read, catalog) if part)
+
+
+def reading_text(readings: Sequence[Mapping[str, int]]) -> str:
+    """Sum up what manifests say was asked of servers; nothing where all imagery lay on this machine."""
+    requests = sum(reading.get("requests", 0) for reading in readings)
+    size = sum(reading.get("bytes", 0) for reading in readings)
+    return f"{requests} requests, {size / MEGABYTE:.1f} MB of imagery read" if requests else ""
+
+
+def area_row(entry: AreaYear) -> dict[str, Any]:
+    """Describe a year of an area as plain values."""
+    return {
+        "year": entry.manifest.request.year,
+        "outcome": entry.manifest.outcome,
+        "skipped": entry.skipped,
+        "manifest": str(entry.manifest_path),
+        "embeddings": str(entry.embedding_path) if entry.embedding_path else None,
+        "reading": dict(entry.manifest.reading),
+    }
+
+
+def area_text(made: Sequence[AreaYear]) -> str:
+    """Render the years of an area for people: a line a year, and what was read for them."""
+    lines = []
+    for entry in made:
+        state = "there already" if entry.skipped else entry.manifest.outcome
+        where = entry.embedding_path or f"{entry.manifest.reason}: see {entry.manifest_path}"
+        lines.append(f"{entry.manifest.request.year}  {state}  {where}")
+    read = reading_text([entry.manifest.reading for entry in made if not entry.skipped])
+    return "\n".join([*lines, read] if read else lines)
+
+
+def estimate_row(estimate: Estimate) -> dict[str, Any]:
+    """Describe an estimate as plain values."""
+    return {name.rstrip("_"): value for name, value in asdict(estimate).items()}
+
+
+def estimate_text(estimates: Sequence[Estimate]) -> str:
+    """Render estimates for people: a line a year, and that they are none but estimates."""
+    rows = [
+        (
+            str(entry.year),
+            str(entry.scenes),
+            str(entry.granules),
+            str(entry.files),
+            size_text(entry.bytes_),
+            str(entry.windows),
+            size_text(entry.output_bytes),
+            duration_text(entry.seconds),
+            entry.device,
+        )
+        for entry in estimates
+    ]
+    widths = [max(map(len, column)) for column in zip(ESTIMATE_COLUMNS, *rows, strict=True)]
+    lines = [
+        "  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True))
+        for row in (ESTIMATE_COLUMNS, *rows)
+    ]
+    return "\n".join([*lines, "all but the counts of scenes and granules is reckoned; nothing was written"])
+
+
+def size_text(size: int) -> str:
+    """Spell bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / MEGABYTE:.1f} MB"
+
+
+def duration_text(seconds: float) -> str:
+    """Spell a duration for people: `45 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def raise_worst(report: RunReport) -> None:

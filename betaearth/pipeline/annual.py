@@ -1,131 +1,236 @@
-"""From candidate granules to an annual embedding, with the fate of every candidate."""
+"""From what was chosen to an annual embedding in a draft, with the fate of every candidate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from betaearth.errors import DataError
-from betaearth.events import Emit, GranuleDropped, SceneEncoded, ScenesSelected
-from betaearth.inference.annual import annual_embedding, composite_sensors
+from betaearth.events import BlockStarted, Emit, GranuleDropped, Resumed, SceneEncoded, ScenesSelected
+from betaearth.inference.blocks import Block, blocks
 from betaearth.inference.model import BetaEarth
+from betaearth.inference.windows import Place
+from betaearth.pipeline.block import BlockJob, BlockState, ReadObservation, compute_block
+from betaearth.pipeline.checkpoint import Checkpoint
+from betaearth.pipeline.choice import Choice, since
 from betaearth.pipeline.job import Job
+from betaearth.pipeline.ledger import Ledger
+from betaearth.pipeline.scene_outputs import SceneOutputs
+from betaearth.products.draft import Draft
 from betaearth.products.embedding import Embedding
-from betaearth.scenes.grouping import to_scenes
-from betaearth.scenes.model import Granule, Scene, SceneArrays, Sensor, Source
-from betaearth.scenes.reading import read_scene, read_scenes
-from betaearth.scenes.selection import select
+from betaearth.scenes.files import Traffic
+from betaearth.scenes.model import Sensor, Source
 
+if TYPE_CHECKING:
+    from betaearth.inference.composite import AnnualComposite
 
-@dataclass(frozen=True)
-class Choice:
-    """What was found for a job, and what of it is to be read."""
-
-    candidates: tuple[Granule, ...]
-    scenes: tuple[Scene, ...]
-    """Observations in the order of reading."""
-    dem: Scene | None
-    rejected: Mapping[str, str]
-    """Granule id to the rule by which it was not chosen."""
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What became of a scene that was read."""
-
-    scene: Scene
-    valid_fraction: float
-    """Share of the grid's pixels that it observed."""
-    unreadable: Mapping[str, str]
-    """Granule id to the reason why its pixels are missing."""
+KEEP_EVERY_S = 10.0
+"""Seconds of work that a kill may cost: the state is kept after a scene when the last one is older than this."""
 
 
 @dataclass(frozen=True)
 class Annual:
-    """The outcome of a job's computation."""
+    """The outcome of a job's computation; its pixels are in the draft."""
 
     choice: Choice
-    observed: tuple[Observed, ...]
-    """Every scene that was read, the DEM among them."""
-    embedding: Embedding | None
-    """None where no pixel was observed."""
+    ledger: Ledger
+    observed: bool
+    """Whether any pixel was."""
     reason: str | None
-    """Why there is no embedding."""
+    """Why none was."""
     computed: Mapping[str, str] = field(default_factory=dict)
     """On which device and in which arithmetic; empty where nothing was."""
+    traffic: Traffic = field(default_factory=lambda: Traffic(0, 0))
+    """What was asked of servers for it."""
 
 
-def choose(job: Job, source: Source, model: BetaEarth) -> Choice:
-    """Search the source and choose the scenes of the year.
+@dataclass
+class Progress:
+    """Tells how far a job is, over all its blocks."""
 
-    Raises:
-        ConfigError: the variant cannot work from observations of one sensor.
-        TransientError: the source did not answer.
-    """
-    sensors = composite_sensors(model.variant)
-    candidates = source.search(job.grid, job.year, sensors)
-    grouped = to_scenes(candidates, job.grid.epsg)
-    selection = select(grouped.scenes, job.options.selection, sensors=sensors)
-    dem = next((scene for scene in grouped.scenes if scene.sensor is Sensor.DEM), None)
-    return Choice(
-        candidates=tuple(candidates),
-        scenes=selection.chosen,
-        dem=dem,
-        rejected={**grouped.rejected, **selection.rejected},
-    )
+    job: Job
+    emit: Emit
+    total: int
+    """Observations of all blocks."""
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+    here: int = 0
+    """Observations done by this process: what the time left is reckoned from."""
 
+    def resume(self, observations: int) -> None:
+        """Tell that an earlier run did some observations."""
+        self.done += observations
+        self.emit(Resumed(self.job.name, self.job.year, scenes=self.done))
 
-def compute_annual(job: Job, choice: Choice, model: BetaEarth, emit: Emit) -> Annual:
-    """Read the chosen scenes, embed each and average them on the unit sphere.
+    def drop(self, unreadable: Mapping[str, str]) -> None:
+        """Tell of granules that cannot be read."""
+        for granule, reason in unreadable.items():
+            self.emit(GranuleDropped(self.job.name, self.job.year, granule=granule, reason=reason))
 
-    Raises:
-        TransientError: a scene could not be read now; the product must not depend on that, so the job fails.
-        DataError: not one of the chosen scenes could be read.
-    """
-    emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
-    if not choice.scenes:
-        return Annual(choice, (), None, no_scene_reason(choice))
-    dem = read_scene(choice.dem, job.grid) if choice.dem else None
-    done: list[Observed] = []
-
-    def note(arrays: SceneArrays) -> None:
-        for granule, reason in arrays.unreadable.items():
-            emit(GranuleDropped(job.name, job.year, granule=granule, reason=reason))
-        emit(SceneEncoded(job.name, job.year, scene=arrays.scene.id, index=len(done) + 1, total=len(choice.scenes)))
-        done.append(observe(arrays))
-
-    scenes = read_scenes(choice.scenes, job.grid)
-    embedding = annual_embedding(model, scenes, dem, job.grid.shape, job.options.inference, on_scene=note)
-    observed = [*([observe(dem)] if dem else []), *done]
-    refuse_unreadable(job, observed)
-    if not embedding.valid.any():
-        return Annual(choice, tuple(observed), None, "no chosen scene has a valid pixel over the grid")
-    computed = {"device": model.device_name, "precision": model.arithmetic(job.options.inference.precision).value}
-    return Annual(choice, tuple(observed), embedding, None, computed)
-
-
-def refuse_unreadable(job: Job, observed: Sequence[Observed]) -> None:
-    """Refuse to call a year empty that nobody has seen.
-
-    A granule that cannot be read is left out of its product; where that is every granule, the files are gone, or not
-    mounted, and a manifest would say for ever that there is nothing.
-
-    Raises:
-        DataError: not one of the chosen scenes could be read.
-    """
-    scenes = [entry for entry in observed if entry.scene.sensor is not Sensor.DEM]
-    unread = [entry for entry in scenes if all(granule.id in entry.unreadable for granule in entry.scene.granules)]
-    if scenes and len(unread) == len(scenes):
-        granule, reason = next(iter(unread[0].unreadable.items()))
-        raise DataError(
-            f"{job.name} {job.year}: none of the {len(scenes)} chosen scenes could be read ({granule}: {reason}); "
-            "make the source's files readable and run again"
+    def advance(self, read: ReadObservation) -> None:
+        """Tell of an observation."""
+        self.done += 1
+        self.here += 1
+        self.total = max(self.total, self.done)
+        pace = (time.monotonic() - self.started) / self.here
+        self.emit(
+            SceneEncoded(
+                self.job.name,
+                self.job.year,
+                scene=read.observation.id,
+                index=self.done,
+                total=self.total,
+                seconds_left=round(pace * (self.total - self.done), 1),
+            )
         )
 
 
-def observe(arrays: SceneArrays) -> Observed:
-    """Note what became of a scene."""
-    return Observed(arrays.scene, float(arrays.valid.mean()), dict(arrays.unreadable))
+def compute_annual(
+    job: Job,
+    choice: Choice,
+    model: BetaEarth,
+    source: Source,
+    draft: Draft,
+    *,
+    workers: int,
+    emit: Emit,
+    checkpoint: Checkpoint | None = None,
+    outputs: SceneOutputs | None = None,
+) -> Annual:
+    """Read the chosen scenes, embed each observation and average them on the unit sphere, block by block.
+
+    Args:
+        job: what was asked.
+        choice: what is to be read.
+        model: the network.
+        source: where the pixels come from.
+        draft: where the blocks go.
+        workers: files read at once.
+        emit: called with progress events.
+        checkpoint: what an earlier run left, and where this one leaves what it has; None keeps nothing.
+        outputs: takes what is to be kept of every scene; None keeps nothing.
+
+    Raises:
+        TransientError: a scene could not be read now; the product must not depend on that, so the job fails.
+        DataError: none, or too few, of the chosen scenes could be read.
+    """
+    emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
+    for granule, why in choice.unreadable.items():
+        emit(GranuleDropped(job.name, job.year, granule=granule, reason=why))
+    if not choice.programme.observations:
+        return Annual(choice, Ledger(), observed=False, reason=no_scene_reason(choice), traffic=choice.traffic)
+    parts = blocks_of(job)
+    before = source.files.traffic
+    progress = Progress(job, emit, total=len(parts) * len(choice.programme.observations))
+    maker = BlockMaker(model, draft, progress, checkpoint, outputs)
+    ledger = Ledger()
+    for index, block in enumerate(parts):
+        if len(parts) > 1:
+            emit(BlockStarted(job.name, job.year, index=index + 1, total=len(parts)))
+        ledger = maker.make(BlockJob(job, choice, block, source, workers), index, ledger)
+    refuse_unreadable(job, choice, ledger)
+    read = since(before, source)
+    traffic = Traffic(choice.traffic.requests + read.requests, choice.traffic.bytes + read.bytes)
+    if not draft.observed:
+        reason = "no chosen scene has a valid pixel over the grid"
+        return Annual(choice, ledger, observed=False, reason=reason, traffic=traffic)
+    computed = {"device": model.device_name, "precision": model.arithmetic(job.options.inference.precision).value}
+    return Annual(choice, ledger, observed=True, reason=None, computed=computed, traffic=traffic)
+
+
+@dataclass(frozen=True)
+class BlockMaker:
+    """Makes blocks, or finds them made."""
+
+    model: BetaEarth
+    draft: Draft
+    progress: Progress
+    checkpoint: Checkpoint | None
+    outputs: SceneOutputs | None
+
+    def make(self, work: BlockJob, index: int, ledger: Ledger) -> Ledger:
+        """Put a block into the draft; returns the ledger with it."""
+        place = on_grid(work.block, work.job.options.scenes.halo)
+        finished = self.checkpoint.finished(index) if self.checkpoint else None
+        if finished is not None and self.draft.holds(place):
+            self.progress.resume(len(work.choice.programme.observations))
+            return finished
+        state, ledger = (self.checkpoint.current(index) if self.checkpoint else None) or (BlockState(), ledger)
+        if state.done:
+            self.progress.resume(len(state.done))
+        self.draft.put(place, self._compute(work, index, state, ledger, place))
+        if self.checkpoint:
+            self.checkpoint.finish(index, ledger)
+        return ledger
+
+    def _compute(self, work: BlockJob, index: int, state: BlockState, ledger: Ledger, place: Place) -> Embedding:
+        kept = time.monotonic()
+
+        def done(read: ReadObservation, mean: AnnualComposite) -> None:
+            nonlocal kept
+            self.progress.advance(read)
+            if self.outputs:
+                self.outputs.put_inputs(read, place, work.block.inner)
+            if self.checkpoint and time.monotonic() - kept >= KEEP_EVERY_S:
+                self.checkpoint.keep(index, state, mean.state(), ledger)
+                kept = time.monotonic()
+
+        return compute_block(
+            work,
+            self.model,
+            ledger,
+            state,
+            on_unreadable=self.progress.drop,
+            on_done=done,
+            on_vectors=self.outputs.vectors_of(place) if self.outputs else None,
+        )
+
+
+def blocks_of(job: Job) -> list[Block]:
+    """Cut a job into blocks."""
+    return blocks(job.grid.shape, halo=job.options.scenes.halo, **job.options.inference.windows)
+
+
+def places_of(job: Job) -> list[Place]:
+    """Return the rows and columns of the grid that each block makes."""
+    return [on_grid(block, job.options.scenes.halo) for block in blocks_of(job)]
+
+
+def on_grid(block: Block, halo: int) -> Place:
+    """Return the rows and columns of the grid that a block makes."""
+    rows, columns = (slice(part.start - halo, part.stop - halo) for part in block.kept)
+    return (rows, columns)
+
+
+def refuse_unreadable(job: Job, choice: Choice, ledger: Ledger) -> None:
+    """Refuse a product that rests on too little because granules could not be read.
+
+    A granule that cannot be read is left out of its product, and another date comes in its place. Where that leaves
+    fewer scenes than `min_scenes`, or none, the files are gone, or not mounted, and a manifest would say for ever that
+    there is nothing.
+
+    Raises:
+        DataError: too few of the chosen scenes could be read.
+    """
+    scenes = [observation.scenes[0] for observation in choice.programme.observations]
+    lost = {
+        scene.id: ledger.entries[scene.id].unreadable
+        for scene in scenes
+        if scene.id in ledger.entries and ledger.entries[scene.id].lost
+    }
+    if not lost:
+        return
+    left = len(scenes) - len(lost) + len(ledger.replaced)
+    if left >= min(len(scenes), job.options.selection.min_scenes):
+        return
+    granule, reason = next(iter(next(iter(lost.values())).items()))
+    count = "none" if left <= 0 else f"only {left}"
+    raise DataError(
+        f"{job.name} {job.year}: {count} of the {len(scenes)} chosen scenes could be read ({granule}: {reason}); "
+        "make the source's files readable and run again"
+    )
 
 
 def no_scene_reason(choice: Choice) -> str:
@@ -133,4 +238,5 @@ def no_scene_reason(choice: Choice) -> str:
     observing = [granule for granule in choice.candidates if granule.sensor is not Sensor.DEM]
     if not observing:
         return "the source has no imagery over the grid in this year"
-    return f"none of the {len(observing)} granules found is usable"
+    reasons = sorted({reason for granule, reason in choice.rejected.items()})
+    return f"none of the {len(observing)} granules found is usable: {'; '.join(reasons)}"

@@ -1,36 +1,38 @@
-"""AOI mode: one file a year for an area of interest, as the published tool writes it."""
+"""AOI mode: one file a year for an area of interest, as the published tool writes it.
+
+An area of any size is made block by block, so that its memory does not grow with it. A run that is stopped leaves a
+hidden folder `.betaearth-{year}-{digest}` from which the same command goes on: scenes that were done are not read or
+embedded again, and the files are the same to the byte.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
+from betaearth.errors import DataError
+from betaearth.events import Emit, TileYearSkipped, TileYearStarted, ignore
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
-from betaearth.pipeline.annual import choose, compute_annual
+from betaearth.pipeline.annual import Annual, compute_annual, places_of
+from betaearth.pipeline.area_folder import alone_in, clear_work, make_folder, place_files, work_folder
+from betaearth.pipeline.checkpoint import Checkpoint
+from betaearth.pipeline.choice import choose
 from betaearth.pipeline.job import Job, area_year, warn_unfinished
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.pipeline.provenance import describe, render
-from betaearth.products.manifest import Manifest
-from betaearth.products.product import RenderedProduct
+from betaearth.pipeline.provenance import describe, finished, observations_read, raster_tags, render
+from betaearth.pipeline.scene_outputs import EMBEDDING, PREVIEW, SceneFiles, SceneOutputs
+from betaearth.products.draft import Draft
+from betaearth.products.fingerprint import file_digest, fingerprint
+from betaearth.products.manifest import FileRecord, Manifest
 from betaearth.scenes.model import Source
-from betaearth.storage.folder import sync
+from betaearth.scenes.observations import Observation
+from betaearth.scenes.options import DEFAULT_WORKERS
 
-LARGEST_PIXELS = 8_000_000
-"""About 28 x 28 km: the running sums of a larger area would not fit a common machine's memory."""
-
-LOCK = ".lock"
-SCRATCH = ".betaearth-"
-"""Start of the names of folders for unfinished files."""
-
+NOTHING_MORE = SceneFiles()
 FILE_NAMES = {
     "embeddings.tif": "{year}.tif",
     "quality.tif": "{year}_quality.tif",
@@ -51,6 +53,19 @@ class AreaYear:
     """True where it was there already."""
 
 
+@dataclass(frozen=True)
+class AreaJob:
+    """What it takes to make a year of an area."""
+
+    job: Job
+    source: Source
+    model: BetaEarth
+    folder: Path
+    files: SceneFiles
+    workers: int
+    emit: Emit
+
+
 def generate_area(
     name: str,
     grid: PixelGrid,
@@ -60,6 +75,8 @@ def generate_area(
     model: BetaEarth,
     options: ProductionOptions,
     folder: Path,
+    files: SceneFiles = NOTHING_MORE,
+    workers: int = DEFAULT_WORKERS,
     emit: Emit = ignore,
 ) -> list[AreaYear]:
     """Write `{year}.tif`, `{year}_quality.tif`, `{year}_preview_pca.png` and `{year}_manifest.json` per year.
@@ -68,88 +85,96 @@ def generate_area(
     first when files are replaced and comes last when they are written, so that files beside a manifest are always
     those that it describes.
 
+    Args:
+        name: of the area.
+        grid: where its pixels lie.
+        years: calendar years.
+        source: where imagery comes from.
+        model: the network.
+        options: everything else that changes a result.
+        folder: to write into.
+        files: what is kept of every scene, in `{year}_files`.
+        workers: files read at once.
+        emit: called with progress events.
+
     Raises:
-        DataError: the area is too large for this mode, or no imagery of a year can exist.
+        DataError: no imagery of a year can exist, or the folder holds another area.
         ConfigError: the folder cannot be written.
-        TransientError: another run is writing into it.
+        TransientError: another run is writing into it, or the source did not answer.
     """
-    check_size(grid)
     jobs = [area_year(name, grid, year, model=model, source=source, options=options) for year in dict.fromkeys(years)]
     make_folder(folder)
     with alone_in(folder):
-        return [generate_year(job, source=source, model=model, folder=folder, emit=emit) for job in jobs]
+        return [generate_year(AreaJob(job, source, model, folder, files, workers, emit)) for job in jobs]
 
 
-def generate_year(job: Job, *, source: Source, model: BetaEarth, folder: Path, emit: Emit) -> AreaYear:
+def generate_year(area: AreaJob) -> AreaYear:
     """Make one year of the area, or find it made."""
+    job, folder = area.job, area.folder
     manifest_path = folder / f"{job.year}_manifest.json"
     held = held_manifest(manifest_path)
     if held and held.request.grid != job.request.grid:
         raise DataError(f"{manifest_path} is of another area: give this one another --name, or another output folder")
-    if held and held.request_digest == job.digest and files_are_there(held, folder):
-        emit(TileYearSkipped(job.name, job.year))
+    if held and held.request_digest == job.digest and is_whole(held, folder, area.files):
+        area.emit(TileYearSkipped(job.name, job.year))
         return area_year_of(held, folder, skipped=True)
-    emit(TileYearStarted(job.name, job.year))
-    warn_unfinished(job.year, emit)
-    started = time.monotonic()
-    annual = compute_annual(job, choose(job, source, model), model, emit)
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        rendered = render(job, annual, Path(scratch), source)
-        manifest = describe(job, annual, rendered, source, prefix="", seconds=time.monotonic() - started)
-        manifest = renamed(manifest)
-        place(manifest, rendered, folder, Path(scratch))
-    emit(TileYearFinished(job.name, job.year, outcome=manifest.outcome, seconds=time.monotonic() - started))
+    area.emit(TileYearStarted(job.name, job.year))
+    warn_unfinished(job.year, area.emit)
+    manifest = make_year(area)
     return area_year_of(manifest, folder, skipped=False)
 
 
-def check_size(grid: PixelGrid) -> None:
-    """Refuse an area whose running sums would not fit memory.
+def make_year(area: AreaJob) -> Manifest:
+    """Make a year, going on from where an earlier run of the same choice was stopped."""
+    job, started = area.job, time.monotonic()
+    choice = choose(job, area.source, area.model)
+    # Work that did not keep the scenes' files cannot go on as work that does.
+    ingredients = fingerprint(choice.digest(job), repr(area.files)) if area.files.any else choice.digest(job)
+    work = work_folder(area.folder, job.year, ingredients)
+    draft = Draft(subfolder(work, "draft"), job.grid, job.options.product)
+    outputs = SceneOutputs(subfolder(work, "scenes"), job.grid, job.options.product, area.files)
+    annual = compute_annual(
+        job,
+        choice,
+        area.model,
+        area.source,
+        draft,
+        workers=area.workers,
+        emit=area.emit,
+        checkpoint=Checkpoint(work),
+        outputs=outputs if area.files.any else None,
+    )
+    with tempfile.TemporaryDirectory(prefix="render-", dir=work) as name:
+        rendered = render(job, annual, draft, Path(name), area.source)
+        manifest = renamed(describe(job, annual, rendered, area.source, prefix="", seconds=time.monotonic() - started))
+        moves = {rendered.files[own].path: target for own, target in names(job.year).items()} if rendered else {}
+        if area.files.any and rendered:
+            folder = subfolder(Path(name), "files")
+            manifest = manifest.model_copy(update={"scene_files": render_scenes(area, annual, outputs, folder)})
+            moves[folder] = f"{job.year}_files"
+        gone = frozenset({*names(job.year).values(), f"{job.year}_files"})
+        place_files(manifest, moves, gone, area.folder)
+    clear_work(area.folder, job.year)
+    area.emit(finished(manifest, time.monotonic() - started))
+    return manifest
 
-    Raises:
-        DataError: says how large it may be.
-    """
-    pixels = grid.width * grid.height
-    if pixels > LARGEST_PIXELS:
-        raise DataError(
-            f"the area has {grid.width} x {grid.height} px = {pixels / 1e6:.1f} million pixels; AOI mode takes at "
-            f"most {LARGEST_PIXELS / 1e6:.0f} million (about 28 x 28 km): use `betaearth run`, which works cell by cell"
+
+def render_scenes(area: AreaJob, annual: Annual, outputs: SceneOutputs, folder: Path) -> dict[str, FileRecord]:
+    """Write what is kept of every scene; path below `{year}_files` to its record."""
+    fillers = [Observation((scene,)) for scene in annual.choice.programme.fillers.values()]
+    observations = {entry.id: entry for entry in (*fillers, *observations_read(annual, area.job))}
+    entries = annual.ledger.entries
+    read = [entry for name, entry in observations.items() if name in entries and not entries[name].lost]
+    places = places_of(area.job)
+    written = outputs.render(folder, read, places, raster_tags(area.job, area.source))
+    return {
+        str(path): FileRecord(
+            key=f"{area.job.year}_files/{path}",
+            size=(folder / path).stat().st_size,
+            sha256=file_digest(folder / path),
         )
-
-
-def make_folder(folder: Path) -> None:
-    """Make the output folder.
-
-    Raises:
-        ConfigError: it is a file, or may not be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ConfigError(f"output folder {folder} cannot be made: a file is in the way") from error
-    except PermissionError as error:
-        raise ConfigError(f"output folder {folder} cannot be made: no permission") from error
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Be the only run that writes into a folder, and clear what a killed one left.
-
-    Raises:
-        TransientError: another run is at it.
-        ConfigError: the folder may not be written.
-    """
-    try:
-        lock = (folder / LOCK).open("ab")
-    except PermissionError as error:
-        raise ConfigError(f"output folder {folder} may not be written") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TransientError(f"another run is writing into {folder}: try again when it is done") from error
-        for left in folder.glob(f"{SCRATCH}*"):
-            shutil.rmtree(left)
-        yield
+        for path in written
+    }
 
 
 def held_manifest(path: Path) -> Manifest | None:
@@ -163,39 +188,38 @@ def held_manifest(path: Path) -> Manifest | None:
         return None
 
 
-def files_are_there(manifest: Manifest, folder: Path) -> bool:
-    """Tell whether every file of a manifest lies in the folder with the manifest's size."""
-    paths = ((folder / record.key, record.size) for record in manifest.files.values())
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+def is_whole(manifest: Manifest, folder: Path, files: SceneFiles) -> bool:
+    """Tell whether all files of a manifest lie in the folder with their sizes, and all that are asked for."""
+    records = (*manifest.files.values(), *manifest.scene_files.values())
+    if not all(_has_size(folder / record.key, record.size) for record in records):
+        return False
+    kept = {PurePosixPath(name).name for name in manifest.scene_files}
+    lacks_embeddings = files.embeddings and EMBEDDING not in kept
+    lacks_scenes = files.scenes and not kept - {EMBEDDING, PREVIEW}
+    return manifest.outcome == "empty" or not (lacks_embeddings or lacks_scenes)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def names(year: int) -> dict[str, str]:
+    """Return a product's files by the names that they have in AOI mode."""
+    return {name: target.format(year=year) for name, target in FILE_NAMES.items()}
 
 
 def renamed(manifest: Manifest) -> Manifest:
     """Give the files the names that they have in AOI mode."""
-    files = {
-        name: record.model_copy(update={"key": FILE_NAMES[name].format(year=manifest.request.year)})
-        for name, record in manifest.files.items()
-    }
+    own = names(manifest.request.year)
+    files = {name: record.model_copy(update={"key": own[name]}) for name, record in manifest.files.items()}
     return manifest.model_copy(update={"files": files})
 
 
-def place(manifest: Manifest, rendered: RenderedProduct | None, folder: Path, scratch: Path) -> None:
-    """Move the files into place: old manifest away, files in, new manifest last."""
-    year = manifest.request.year
-    manifest_path = folder / f"{year}_manifest.json"
-    manifest_path.unlink(missing_ok=True)
-    for name, target in FILE_NAMES.items():
-        path = folder / target.format(year=year)
-        if rendered:
-            sync(rendered.files[name].path)
-            rendered.files[name].path.replace(path)
-        else:
-            path.unlink(missing_ok=True)
-    written = scratch / "manifest.json"
-    written.write_bytes(manifest.to_bytes())
-    sync(written)
-    sync(folder)  # the files' names are on the disk before the manifest's
-    written.replace(manifest_path)
-    sync(folder)
+def subfolder(folder: Path, name: str) -> Path:
+    """Return a folder below one, made where it is not there."""
+    path = folder / name
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def area_year_of(manifest: Manifest, folder: Path, *, skipped: bool) -> AreaYear:

@@ -10,6 +10,7 @@ from betaearth.events import Emit, Notice
 from betaearth.grid.majortom import Cell
 from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
 from betaearth.grid.pixels import PixelGrid
+from betaearth.inference.annual import default_together
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.fingerprint import request_digest
@@ -30,6 +31,11 @@ class Job:
     options: ProductionOptions
     collection: str
     item_id: str
+
+    @property
+    def area(self) -> PixelGrid:
+        """The grid with its halo: what is read."""
+        return self.grid.grown(self.options.scenes.halo)
 
     @property
     def name(self) -> str:
@@ -109,6 +115,7 @@ def job_of(
     options: ProductionOptions,
 ) -> Job:
     """Describe one year of a pixel grid; `spacing_m` is that of the Major TOM grid, None for an area."""
+    options = settled(options, model)
     collection = collection_id(model.variant.name, spacing_m=spacing_m, synthetic=source.synthetic)
     request = Request(
         cell=name,
@@ -119,6 +126,15 @@ def job_of(
         options=options.model_dump(mode="json"),
     )
     return Job(request, grid, options, collection, item_id(collection, name, year))
+
+
+def settled(options: ProductionOptions, model: BetaEarth) -> ProductionOptions:
+    """Settle what the options leave to the variant, so that the request says it."""
+    if options.observations.together is not None:
+        return options
+    together = default_together(model.variant)
+    observations = options.observations.model_copy(update={"together": together})
+    return options.model_copy(update={"observations": observations})
 
 
 def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:

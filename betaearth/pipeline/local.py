@@ -13,6 +13,7 @@ from betaearth.pipeline.plan import Planned, State
 from betaearth.pipeline.tile_year import run_tile_year
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
+from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.stac.publish import PublishReport, publish
 from betaearth.storage.folder import FolderStore
 
@@ -45,6 +46,7 @@ def run_region(
     model: BetaEarth,
     store: FolderStore,
     schemas: Path | None = None,
+    workers: int = DEFAULT_WORKERS,
     emit: Emit = ignore,
 ) -> RunReport:
     """Make what is missing, then publish.
@@ -68,7 +70,7 @@ def run_region(
             report.skipped.append(name)
             continue
         try:
-            report.made.append(run_tile_year(job, source=source, model=model, store=store, emit=emit))
+            report.made.append(run_tile_year(job, source=source, model=model, store=store, workers=workers, emit=emit))
             streak.clear()
         except (DataError, TransientError) as error:
             emit(TileYearFailed(job.name, job.year, error=str(error)))

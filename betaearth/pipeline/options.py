@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from betaearth.inference.annual import InferenceOptions
 from betaearth.products.options import ProductOptions
+from betaearth.scenes.observations import ObservationOptions
+from betaearth.scenes.options import SceneOptions
 from betaearth.scenes.selection import SelectionOptions
 
 
@@ -15,5 +17,7 @@ class ProductionOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     selection: SelectionOptions = Field(default_factory=SelectionOptions)
+    scenes: SceneOptions = Field(default_factory=SceneOptions)
+    observations: ObservationOptions = Field(default_factory=ObservationOptions)
     inference: InferenceOptions = Field(default_factory=InferenceOptions)
     product: ProductOptions = Field(default_factory=ProductOptions)

@@ -9,35 +9,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from betaearth._version import __version__
+from betaearth.events import TileYearFinished
 from betaearth.pipeline.annual import Annual
 from betaearth.pipeline.job import Job
+from betaearth.products.draft import Draft
 from betaearth.products.fingerprint import fingerprint, sources_digest
-from betaearth.products.manifest import Fate, FileRecord, GranuleRecord, Manifest, SceneRecord
-from betaearth.products.product import RenderedProduct, render_product
-from betaearth.scenes.model import Granule, Sensor, Source
+from betaearth.products.manifest import Fate, FileRecord, GranuleRecord, Manifest, ObservationRecord, SceneRecord
+from betaearth.products.product import RenderedProduct
+from betaearth.scenes.model import Granule, Scene, Sensor, Source
+from betaearth.scenes.observations import Observation
+from betaearth.scenes.signing import recorded
 
-RADIOMETRY = "native"
-"""Digital numbers go to the network as the source holds them, as in the published training set."""
 SOFTWARE = ("numpy", "pyproj", "rasterio", "torch")
 AEF_ATTRIBUTION = "The AlphaEarth Foundations Satellite Embedding dataset is produced by Google and Google DeepMind."
 
 
-def render(job: Job, annual: Annual, folder: Path, source: Source) -> RenderedProduct | None:
+def render(job: Job, annual: Annual, draft: Draft, folder: Path, source: Source) -> RenderedProduct | None:
     """Write the product's files into a folder; None where there is nothing to write.
 
     The rasters name what made them, so that one that is far from its manifest still owns up to an untrained network or
     made-up imagery; they do not say when, so that equal products are equal bytes.
     """
-    if annual.embedding is None:
-        return None
-    tags = {
+    return draft.render(folder, raster_tags(job, source)) if annual.observed else None
+
+
+def raster_tags(job: Job, source: Source) -> dict[str, str]:
+    """Say in a raster what made it."""
+    return {
         "BETAEARTH_ITEM": job.item_id,
         "BETAEARTH_VARIANT": job.request.variant.name,
         "BETAEARTH_TRAINED": str(job.request.variant.trained).lower(),
         "BETAEARTH_SOURCE": source.title,
         "BETAEARTH_REQUEST_DIGEST": job.digest,
     }
-    return render_product(annual.embedding, job.grid, folder, job.options.product, tags)
 
 
 def describe(
@@ -76,9 +80,12 @@ def describe(
         statistics=rendered.statistics if rendered else None,
         source_title=source.title,
         granules=sorted(granules.values(), key=lambda record: (record.sensor, record.sensed, record.id)),
-        scenes=scene_records(annual),
+        scenes=scene_records(annual, job),
+        observations=observation_records(annual, job),
+        missing=list(annual.choice.missing),
         software=software(backbone=job.request.variant.backbone is not None),
         computed=dict(annual.computed),
+        reading={"requests": annual.traffic.requests, "bytes": annual.traffic.bytes},
         created=datetime.now(UTC).replace(microsecond=0),
         seconds=round(seconds, 3),
         attribution=attribution(job, source),
@@ -87,11 +94,7 @@ def describe(
 
 def granule_records(annual: Annual, source: Source) -> dict[str, GranuleRecord]:
     """Record every candidate with its fate, by id."""
-    scene_of = {
-        granule.id: scene.id
-        for scene in (*annual.choice.scenes, *([annual.choice.dem] if annual.choice.dem else []))
-        for granule in scene.granules
-    }
+    scene_of = {granule.id: scene.id for scene in scenes_read(annual) for granule in scene.granules}
     reasons = fate_reasons(annual)
     return {
         granule.id: granule_record(granule, source, scene_of.get(granule.id), reasons.get(granule.id))
@@ -99,16 +102,29 @@ def granule_records(annual: Annual, source: Source) -> dict[str, GranuleRecord]:
     }
 
 
+def scenes_read(annual: Annual) -> list[Scene]:
+    """List the scenes that were to be read or came in the place of others, the DEM last."""
+    choice = annual.choice
+    reserves = [scene for scene in choice.selection.reserves if scene.id in annual.ledger.entries]
+    scenes = [*choice.scenes, *choice.programme.fillers.values(), *reserves, *([choice.dem] if choice.dem else [])]
+    return list({scene.id: scene for scene in scenes}.values())
+
+
 def fate_reasons(annual: Annual) -> dict[str, tuple[Fate, str]]:
     """Say of every granule that was not used why not."""
     reasons = {granule: (Fate.REJECTED, reason) for granule, reason in annual.choice.rejected.items()}
-    for observed in annual.observed:
-        for granule in observed.scene.granules:
-            if observed.valid_fraction == 0.0:
+    reasons |= {granule: (Fate.UNREADABLE, reason) for granule, reason in annual.choice.unreadable.items()}
+    for scene in scenes_read(annual):
+        entry = annual.ledger.entries.get(scene.id)
+        for granule in scene.granules:
+            reasons.pop(granule.id, None)
+            if entry is None:
+                reasons[granule.id] = (Fate.REJECTED, "nothing was left for it to add")
+            elif granule.id in entry.unreadable:
+                reasons[granule.id] = (Fate.UNREADABLE, entry.unreadable[granule.id])
+            elif entry.pixels == 0:
                 reasons[granule.id] = (Fate.UNREADABLE, "no valid pixel over the grid")
-        for granule_id, reason in observed.unreadable.items():
-            reasons[granule_id] = (Fate.UNREADABLE, reason)
-    if not annual.observed and annual.choice.dem:
+    if not any(scene.id in annual.ledger.entries for scene in annual.choice.scenes) and annual.choice.dem:
         for granule in annual.choice.dem.granules:
             reasons[granule.id] = (Fate.REJECTED, "no scene to accompany")
     return reasons
@@ -134,26 +150,52 @@ def granule_record(
         baseline=granule.baseline,
         generated=granule.generated,
         cloud_cover=granule.cloud_cover,
-        hrefs={band: source.portable(href) for band, href in sorted(granule.assets.items())},
+        hrefs={band: recorded(source.portable(href)) for band, href in sorted(granule.assets.items())},
     )
 
 
-def scene_records(annual: Annual) -> list[SceneRecord]:
-    """Record the scenes that entered the mean, in their order."""
+def scene_records(annual: Annual, job: Job) -> list[SceneRecord]:
+    """Record the scenes that were observed, in the order of reading."""
+    scenes = {scene.id: scene for scene in scenes_read(annual)}
+    observed = {name: entry for name, entry in annual.ledger.entries.items() if entry.pixels > 0}
     return [
         SceneRecord(
-            id=observed.scene.id,
-            sensor=observed.scene.sensor.value,
-            sensed=observed.scene.sensed,
-            doy=observed.scene.doy,
-            granules=[granule.id for granule in observed.scene.granules],
-            valid_fraction=round(observed.valid_fraction, 6),
-            radiometry=RADIOMETRY,
-            offset=0.0,
+            id=name,
+            sensor=scenes[name].sensor.value,
+            sensed=scenes[name].sensed,
+            doy=scenes[name].doy,
+            granules=[granule.id for granule in scenes[name].granules],
+            valid_fraction=round(entry.pixels / (job.grid.width * job.grid.height), 6),
+            radiometry=job.options.scenes.radiometry.value,
+            baselines=sorted({granule.baseline for granule in scenes[name].granules if granule.baseline}),
+            offsets=entry.offsets,
+            in_place_of=annual.ledger.replaced.get(name),
         )
-        for observed in annual.observed
-        if observed.scene.sensor is not Sensor.DEM and observed.valid_fraction > 0.0
+        for name, entry in observed.items()
+        if scenes[name].sensor is not Sensor.DEM
     ]
+
+
+def observation_records(annual: Annual, job: Job) -> list[ObservationRecord]:
+    """Record the observations that entered the mean."""
+    fillers = annual.choice.programme.fillers
+    observed = {name for name, entry in annual.ledger.entries.items() if entry.pixels > 0}
+    return [
+        ObservationRecord(
+            scenes=[scene.id for scene in observation.scenes if scene.id in observed],
+            doy=observation.doy,
+            filled_by=fillers[observation.id].id if observation.id in fillers else None,
+        )
+        for observation in observations_read(annual, job)
+        if observation.id in observed
+    ]
+
+
+def observations_read(annual: Annual, job: Job) -> list[Observation]:
+    """List the observations that were read: those of the programme, and what came in the place of others."""
+    scenes = {scene.id: scene for scene in scenes_read(annual)}
+    others = [annual.choice.observations_of(scenes[name], job) for name in annual.ledger.replaced]
+    return [*annual.choice.programme.observations, *(entry for found in others for entry in found)]
 
 
 def software(*, backbone: bool) -> dict[str, str]:
@@ -166,6 +208,18 @@ def software(*, backbone: bool) -> dict[str, str]:
         "platform": f"{platform.system().lower()}-{platform.machine()}",
         **versions,
     }
+
+
+def finished(manifest: Manifest, seconds: float) -> TileYearFinished:
+    """Tell of a job that is done."""
+    return TileYearFinished(
+        manifest.request.cell,
+        manifest.request.year,
+        outcome=manifest.outcome,
+        seconds=seconds,
+        requests=manifest.reading.get("requests", 0),
+        bytes_read=manifest.reading.get("bytes", 0),
+    )
 
 
 def attribution(job: Job, source: Source) -> list[str]:

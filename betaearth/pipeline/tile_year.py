@@ -6,20 +6,29 @@ import tempfile
 import time
 from pathlib import Path
 
-from betaearth.events import Emit, TileYearFinished, TileYearSkipped, TileYearStarted, ignore
+from betaearth.events import Emit, TileYearSkipped, TileYearStarted, ignore
 from betaearth.inference.model import BetaEarth
-from betaearth.pipeline.annual import choose, compute_annual
+from betaearth.pipeline.annual import compute_annual
+from betaearth.pipeline.choice import choose
 from betaearth.pipeline.job import TileYear, warn_unfinished
-from betaearth.pipeline.provenance import describe, render
+from betaearth.pipeline.provenance import describe, finished, render
+from betaearth.products.draft import Draft
 from betaearth.products.keys import manifest_key, parse_manifest_key, product_prefix
 from betaearth.products.manifest import Manifest
 from betaearth.products.product import commit_product
 from betaearth.scenes.model import Source
+from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.storage.folder import FolderStore
 
 
 def run_tile_year(
-    job: TileYear, *, source: Source, model: BetaEarth, store: FolderStore, emit: Emit = ignore
+    job: TileYear,
+    *,
+    source: Source,
+    model: BetaEarth,
+    store: FolderStore,
+    workers: int = DEFAULT_WORKERS,
+    emit: Emit = ignore,
 ) -> Manifest:
     """Make the product of one cell in one year, or find it made.
 
@@ -37,14 +46,15 @@ def run_tile_year(
     warn_unfinished(job.year, emit)
     started = time.monotonic()
     choice = choose(job, source, model)
-    annual = compute_annual(job, choice, model, emit)
-    with tempfile.TemporaryDirectory(prefix="betaearth-") as folder:
-        rendered = render(job, annual, Path(folder), source)
+    with tempfile.TemporaryDirectory(prefix="betaearth-") as name:
+        folder, draft = Path(name), Draft(Path(tempfile.mkdtemp(dir=name)), job.grid, job.options.product)
+        annual = compute_annual(job, choice, model, source, draft, workers=workers, emit=emit)
+        rendered = render(job, annual, draft, folder, source)
         prefix = product_prefix(job.prefix, rendered.product_digest) if rendered else ""
         manifest = describe(job, annual, rendered, source, prefix=prefix, seconds=time.monotonic() - started)
         key = manifest_key(job.prefix, manifest.request_digest, manifest.sources_digest)
         manifest = commit_product(store, manifest, rendered, key)
-    emit(TileYearFinished(job.name, job.year, outcome=manifest.outcome, seconds=time.monotonic() - started))
+    emit(finished(manifest, time.monotonic() - started))
     return manifest
 
 

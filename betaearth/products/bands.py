@@ -1,16 +1,14 @@
-"""What a file holds: values on a pixel grid, how they become bands, and what a coarser pixel of them is."""
+"""What a file holds: its bands, how values become what is stored in them, and what a coarser pixel of them is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from betaearth.errors import DataError
-from betaearth.grid.pixels import PixelGrid
 from betaearth.products.embedding import BAND_NAMES, Embedding
 from betaearth.products.options import Dtype
 from betaearth.products.pyramid import Mean
@@ -40,6 +38,12 @@ class Bands:
     """Stored in every band where nothing was observed."""
     scales: tuple[float, ...]
     """What a stored 1 means, per band; 1 for the int8 code too, which is not linear."""
+
+
+@dataclass(frozen=True)
+class CodedBands(Bands):
+    """Bands that hold a code of values."""
+
     encode: Callable[[Values, NDArray[np.bool_]], Codes]
     """Values and their validity (y, x) to what is stored."""
     decode: Callable[[Codes], Values]
@@ -47,52 +51,22 @@ class Bands:
     finish: Callable[[Mean], Mean]
     """Masked mean of decoded values to the value of a coarser pixel."""
 
-
-@dataclass(frozen=True)
-class Raster:
-    """The content of a file."""
-
-    bands: Bands
-    grid: PixelGrid
-    values: Values
-    valid: NDArray[np.bool_]
-    """(y, x); True where at least one observation was used."""
-
-    def __post_init__(self) -> None:
-        """Check that the values fit the grid.
-
-        Raises:
-            DataError: they do not.
-        """
-        if self.valid.shape != self.grid.shape:
-            raise DataError(
-                f"an embedding of {self.valid.shape} pixels does not fit a grid of {self.grid.shape} (y, x)"
-            )
-
-    def codes(self, rows: slice) -> Codes:
-        """Encode some rows."""
-        return self.bands.encode(self.values[rows], self.valid[rows])
+    def observed(self, codes: Codes) -> NDArray[np.bool_]:
+        """Tell from what is stored where something was observed: (y, x)."""
+        seen: NDArray[np.bool_] = codes[..., 0] != self.nodata
+        return seen
 
 
-def embedding_raster(embedding: Embedding, grid: PixelGrid, dtype: Dtype) -> Raster:
-    """Put the unit vectors into bands A00..A63.
-
-    Raises:
-        DataError: embedding and grid differ in shape.
-    """
-    bands = INT8_BANDS if dtype == "int8" else FLOAT32_BANDS
-    return Raster(bands, grid, embedding.vectors, embedding.valid)
+def embedding_codes(embedding: Embedding, rows: slice, dtype: Dtype) -> Codes:
+    """Encode some rows of the unit vectors for bands A00..A63."""
+    return EMBEDDING_BANDS[dtype].encode(embedding.vectors[rows], embedding.valid[rows])
 
 
-def quality_raster(embedding: Embedding, grid: PixelGrid) -> Raster:
-    """Put the count and the dispersion of the observations into two bands.
-
-    Raises:
-        DataError: embedding and grid differ in shape.
-    """
-    values = np.stack((embedding.count, embedding.dispersion), axis=-1, dtype=np.float64)
+def quality_codes(embedding: Embedding, rows: slice) -> Codes:
+    """Encode some rows of the count and the dispersion of the observations."""
+    values = np.stack((embedding.count[rows], embedding.dispersion[rows]), axis=-1, dtype=np.float64)
     values /= QUALITY_BANDS.scales
-    return Raster(QUALITY_BANDS, grid, values, embedding.valid)
+    return QUALITY_BANDS.encode(values, embedding.valid[rows])
 
 
 def _decode_int8(codes: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -126,25 +100,27 @@ def _as_it_is(mean: Mean) -> Mean:
     return mean
 
 
-INT8_BANDS = Bands(
-    names=BAND_NAMES,
-    dtype="int8",
-    nodata=INT8_NODATA,
-    scales=(1.0,) * len(BAND_NAMES),
-    encode=quantise,
-    decode=_decode_int8,
-    finish=_onto_sphere,
-)
-FLOAT32_BANDS = Bands(
-    names=BAND_NAMES,
-    dtype="float32",
-    nodata=FLOAT32_NODATA,
-    scales=(1.0,) * len(BAND_NAMES),
-    encode=_encode_float32,
-    decode=_decode_float32,
-    finish=_onto_sphere,
-)
-QUALITY_BANDS = Bands(
+EMBEDDING_BANDS: Mapping[Dtype, CodedBands] = {
+    "int8": CodedBands(
+        names=BAND_NAMES,
+        dtype="int8",
+        nodata=INT8_NODATA,
+        scales=(1.0,) * len(BAND_NAMES),
+        encode=quantise,
+        decode=_decode_int8,
+        finish=_onto_sphere,
+    ),
+    "float32": CodedBands(
+        names=BAND_NAMES,
+        dtype="float32",
+        nodata=FLOAT32_NODATA,
+        scales=(1.0,) * len(BAND_NAMES),
+        encode=_encode_float32,
+        decode=_decode_float32,
+        finish=_onto_sphere,
+    ),
+}
+QUALITY_BANDS = CodedBands(
     names=QUALITY_NAMES,
     dtype="uint16",
     nodata=QUALITY_NODATA,

@@ -122,8 +122,23 @@ class SceneRecord(Record):
     """Share of the grid's pixels that this scene observed."""
     radiometry: str
     """Convention of the digital numbers: `native`, `offset_present` or `offset_removed`."""
-    offset: float
-    """Digital number added to every valid pixel to reach that convention."""
+    baselines: list[str]
+    """Processing baselines of the granules, each once; none where the source does not say."""
+    offsets: dict[str, int]
+    """Granule id to the digital number that was added to its valid pixels; none for Sentinel-1."""
+    in_place_of: str | None = None
+    """Id of the chosen scene that could not be read, where this one replaced it."""
+
+
+class ObservationRecord(Record):
+    """What the network saw at once, besides the elevation."""
+
+    scenes: list[str]
+    """Scene ids; the first one leads, its date is the observation's."""
+    doy: int
+    """Day of the year that the network was told."""
+    filled_by: str | None = None
+    """Id of the Sentinel-1 scene that stands in where cloud hid this date; None where nothing does."""
 
 
 class FileRecord(Record):
@@ -171,11 +186,19 @@ class Manifest(Record):
     granules: list[GranuleRecord]
     """Every candidate, sorted by (sensor, sensed, id)."""
     scenes: list[SceneRecord]
+    """In the order in which they were first read."""
+    observations: list[ObservationRecord] = Field(default_factory=list)
     """In the order in which they entered the mean."""
+    missing: list[str] = Field(default_factory=list)
+    """What the source has nothing of, such as `s1 2021 Q2`: a hole upstream, not a choice."""
     software: dict[str, str]
     """Package to version, and the platform."""
     computed: dict[str, str] = Field(default_factory=dict)
     """`device`, and `precision`: what was used, which may be less than was asked for."""
+    reading: dict[str, int] = Field(default_factory=dict)
+    """`requests` and `bytes` that were asked of servers for it."""
+    scene_files: dict[str, FileRecord] = Field(default_factory=dict)
+    """Files of single scenes, where they were asked for, by their path in `{year}_files`."""
     created: datetime
     seconds: float
     attribution: list[str]

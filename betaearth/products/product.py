@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.bands import embedding_raster
-from betaearth.products.cog import write_embedding_cog, write_quality_cog
+from betaearth.products.draft import Draft
 from betaearth.products.embedding import Embedding
-from betaearth.products.fingerprint import file_digest, product_digest
-from betaearth.products.manifest import Manifest, Statistics
+from betaearth.products.manifest import Manifest
 from betaearth.products.options import ProductOptions
-from betaearth.products.preview import write_preview
-from betaearth.products.verify import verify_embedding_cog, verify_quality_cog
+from betaearth.products.rendered import EMBEDDINGS, PREVIEW, QUALITY, RenderedFile, RenderedProduct
 from betaearth.storage.folder import FolderStore
 
-EMBEDDINGS = "embeddings.tif"
-QUALITY = "quality.tif"
-PREVIEW = "preview.png"
-
-
-@dataclass(frozen=True)
-class RenderedFile:
-    """A file of a product, not yet in a store."""
-
-    path: Path
-    size: int
-    """Bytes."""
-    sha256: str
-
-
-@dataclass(frozen=True)
-class RenderedProduct:
-    """The files of a product, not yet in a store."""
-
-    files: Mapping[str, RenderedFile]
-    """By name: `embeddings.tif`, `quality.tif`, `preview.png`."""
-    nodata: float
-    """Of the embeddings."""
-    statistics: Statistics
-
-    @property
-    def product_digest(self) -> str:
-        """Digest over the digests of the files."""
-        return product_digest({name: file.sha256 for name, file in self.files.items()})
+__all__ = ["EMBEDDINGS", "PREVIEW", "QUALITY", "RenderedFile", "RenderedProduct", "commit_product", "render_product"]
 
 
 def render_product(
     embedding: Embedding, grid: PixelGrid, folder: Path, options: ProductOptions, tags: Mapping[str, str]
 ) -> RenderedProduct:
-    """Write the files of a product into a folder and read the rasters again.
+    """Write the files of a product that was made in one piece, and read the rasters again.
 
     Args:
         embedding: (y, x) of the grid.
@@ -64,16 +33,10 @@ def render_product(
         DataError: embedding and grid differ in shape.
         RuntimeError: a raster is not what was to be written.
     """
-    write_embedding_cog(folder / EMBEDDINGS, embedding, grid, dtype=options.dtype, tags=tags)
-    norm_error = verify_embedding_cog(folder / EMBEDDINGS, embedding, grid, dtype=options.dtype)
-    write_quality_cog(folder / QUALITY, embedding, grid, tags=tags)
-    verify_quality_cog(folder / QUALITY, embedding, grid)
-    write_preview(folder / PREVIEW, embedding)
-    return RenderedProduct(
-        files={name: _rendered_file(folder / name) for name in (EMBEDDINGS, QUALITY, PREVIEW)},
-        nodata=embedding_raster(embedding, grid, options.dtype).bands.nodata,
-        statistics=_statistics(embedding, norm_error),
-    )
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".draft-") as blocks:
+        draft = Draft(Path(blocks), grid, options)
+        draft.put((slice(0, grid.height), slice(0, grid.width)), embedding)
+        return draft.render(folder, tags)
 
 
 def commit_product(store: FolderStore, manifest: Manifest, rendered: RenderedProduct | None, key: str) -> Manifest:
@@ -100,21 +63,3 @@ def commit_product(store: FolderStore, manifest: Manifest, rendered: RenderedPro
         if store.create(key, manifest.to_bytes()):
             return manifest
     return Manifest.from_bytes(standing.data if standing else store.read(key), where=store.href(key))
-
-
-def _rendered_file(path: Path) -> RenderedFile:
-    return RenderedFile(path, size=path.stat().st_size, sha256=file_digest(path))
-
-
-def _statistics(embedding: Embedding, norm_error: float) -> Statistics:
-    count = embedding.count[embedding.valid]
-    dispersion = embedding.dispersion[embedding.valid]
-    some = count.size > 0
-    return Statistics(
-        valid_fraction=float(embedding.valid.mean()),
-        observations_min=int(count.min()) if some else 0,
-        observations_mean=float(count.mean()) if some else 0.0,
-        observations_max=int(count.max()) if some else 0,
-        dispersion_mean=float(dispersion.mean()) if some else 0.0,
-        norm_error_max=norm_error,
-    )

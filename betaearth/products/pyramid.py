@@ -1,7 +1,7 @@
 """Reduced resolutions: masked means of the pixels that a coarser pixel covers.
 
 All levels are means of the full resolution, not of each other, so that every valid pixel weighs the same.
-They are made strip by strip: only sums of a strip are ever held in float64.
+They are made window by window: only sums of a window are ever held in float64.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Place = tuple[slice, slice]
+"""(rows, columns) of a grid, both with start and stop."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ def strips(height: int, rows: int) -> Iterator[slice]:
     """Cut an image's rows into strips; the last one may be shorter."""
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
+
+
+def windows(height: int, width: int, rows: int, columns: int) -> Iterator[Place]:
+    """Cut an image into windows, row by row; those at the right and lower rim may be smaller."""
+    return ((part, across) for part in strips(height, rows) for across in strips(width, columns))
 
 
 def block_means(values: NDArray[Any], valid: NDArray[np.bool_], factors: tuple[int, ...]) -> Iterator[Mean]:

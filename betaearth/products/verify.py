@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 
-from betaearth.grid.pixels import PixelGrid
-from betaearth.products.bands import Codes, Raster, embedding_raster, quality_raster
-from betaearth.products.cog import BLOCK
-from betaearth.products.embedding import Embedding
-from betaearth.products.options import Dtype
-from betaearth.products.pyramid import overview_factors, strips
+from betaearth.products.bands import Bands, CodedBands, Codes
+from betaearth.products.blocks import Raster, read_codes
+from betaearth.products.pyramid import Place, overview_factors, windows
 from betaearth.products.quantise import decode
+from betaearth.products.tiling import TILE, place_name
 
-NORM_TOLERANCE: dict[Dtype, float] = {"int8": 0.0225, "float32": 1e-5}
-"""Largest deviation from unit length that a right file can have.
+NORM_TOLERANCE: Mapping[str, float] = {"int8": 0.0225, "float32": 1e-5}
+"""Largest deviation from unit length that a right file can have, by the type of its bands.
 
 The int8 code moves the square root of a component by at most 1/255, so the length by at most
 `(1 + 64^(1/4) / 255)^2 - 1`.
 """
 
+_SPAN = 2 * TILE
 
-def verify_embedding_cog(path: Path, embedding: Embedding, grid: PixelGrid, *, dtype: Dtype) -> float:
-    """Compare a written file with the embedding that it should hold.
+
+def verify_embedding_cog(path: Path, raster: Raster[CodedBands]) -> float:
+    """Compare a written file with the blocks of unit vectors that it should hold.
 
     Returns:
         Largest deviation from unit length over valid pixels, as stored; 0 where there is none.
@@ -36,9 +34,11 @@ def verify_embedding_cog(path: Path, embedding: Embedding, grid: PixelGrid, *, d
     Raises:
         RuntimeError: the file is not what was to be written.
     """
+    dtype = raster.bands.dtype
     worst = 0.0
-    for codes, valid in _verified(path, embedding_raster(embedding, grid, dtype)):
-        vectors = decode(codes[valid]) if dtype == "int8" else codes[valid]
+    for codes in _verified(path, raster):
+        stored = codes[raster.bands.observed(codes)]
+        vectors = decode(stored) if dtype == "int8" else stored
         worst = max(worst, float(np.abs(np.linalg.norm(vectors, axis=-1) - 1).max(initial=0)))
     # Not `>`: a length that is no number must not pass.
     if not worst <= NORM_TOLERANCE[dtype]:
@@ -46,32 +46,39 @@ def verify_embedding_cog(path: Path, embedding: Embedding, grid: PixelGrid, *, d
     return worst
 
 
-def verify_quality_cog(path: Path, embedding: Embedding, grid: PixelGrid) -> None:
-    """Compare a written file with the counts and dispersions that it should hold.
+def verify_cog(path: Path, raster: Raster[Bands]) -> None:
+    """Compare a written file with the blocks that it should hold.
 
     Raises:
         RuntimeError: the file is not what was to be written.
     """
-    for _ in _verified(path, quality_raster(embedding, grid)):
+    for _ in _verified(path, raster):
         pass
 
 
-def _verified(path: Path, raster: Raster) -> Iterator[tuple[Codes, NDArray[np.bool_]]]:
-    """Yield what is stored, strip by strip, with its validity (y, x); compared with what should be."""
+def _verified(path: Path, raster: Raster[Bands]) -> Iterator[Codes]:
+    """Yield what is stored, window by window, compared with the files of the blocks, not with their mosaic."""
     with rasterio.open(path) as file:
         _verify_header(path, file, raster)
-        for rows in strips(raster.grid.height, BLOCK):
-            window = Window(0, rows.start, raster.grid.width, rows.stop - rows.start)
-            codes = np.moveaxis(file.read(window=window), 0, -1)
-            valid = raster.valid[rows]
-            if not np.array_equal(codes == raster.bands.nodata, np.broadcast_to(~valid[..., None], codes.shape)):
-                raise _wrong(path, f"no data is not where nothing was observed, rows {rows.start}..{rows.stop}")
-            if not np.array_equal(codes, raster.codes(rows)):
-                raise _wrong(path, f"rows {rows.start}..{rows.stop} hold other values")
-            yield codes, valid
+        for place, block_path in raster.blocks:
+            with rasterio.open(block_path) as block:
+                for inner in windows(block.height, block.width, TILE, _SPAN):
+                    outer = _moved(inner, place)
+                    codes = read_codes(file, outer)
+                    if not np.array_equal(codes, read_codes(block, inner)):
+                        raise _wrong(path, f"{place_name(outer)} hold other values")
+                    yield codes
 
 
-def _verify_header(path: Path, file: DatasetReader, raster: Raster) -> None:
+def _moved(inner: Place, place: Place) -> Place:
+    """Count the rows and columns of a block from the upper-left corner of the area."""
+    rows, columns = (
+        slice(offset.start + part.start, offset.start + part.stop) for part, offset in zip(inner, place, strict=True)
+    )
+    return rows, columns
+
+
+def _verify_header(path: Path, file: DatasetReader, raster: Raster[Bands]) -> None:
     grid, bands = raster.grid, raster.bands
     facts = {
         "size": (file.shape, grid.shape),
@@ -82,7 +89,7 @@ def _verify_header(path: Path, file: DatasetReader, raster: Raster) -> None:
         "no data": (set(file.nodatavals), {bands.nodata}),
         "scales": (file.scales, bands.scales),
         # Their number alone: GDAL derives a factor from the widths, which are rounded.
-        "overviews": (len(file.overviews(1)), len(overview_factors(grid.width, grid.height, BLOCK))),
+        "overviews": (len(file.overviews(1)), len(overview_factors(grid.width, grid.height, TILE))),
     }
     for name, (found, expected) in facts.items():
         if found != expected:

@@ -10,7 +10,6 @@ import time
 import warnings
 from collections import deque
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -154,7 +153,8 @@ class PlanetaryComputerSigner:
         """`planetary_computer.sas`, which is slow to load and warns of its own use of pydantic."""
         with self._lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module: ModuleType = import_module("planetary_computer.sas")
+            from planetary_computer import sas
+        module: ModuleType = sas
         return module
 
 

@@ -7,6 +7,7 @@ store can be moved.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import shlex
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pystac
+from pydantic import JsonValue
 from pystac.utils import datetime_to_str
 
 from betaearth.errors import DataError
@@ -170,16 +172,22 @@ def _recipe(manifest: Manifest) -> str:
     """Spell the command that makes the product again, for a shell: every option as its setting."""
     request = manifest.request
     settings = [
-        f"BETAEARTH_{group.upper()}__{name.upper()}={shlex.quote(str(value))}"
+        f"BETAEARTH_{group.upper()}__{name.upper()}={shlex.quote(_setting(value))}"
         for group, options in sorted(request.options.items())
         if isinstance(options, dict)
         for name, value in sorted(options.items())
+        if value is not None  # what a setting is where nobody sets it
     ]
     # All digits of it, since another spacing is another grid; but 10 for 10.0.
     spacing = repr((request.grid.spacing_m or 0) / 1000).removesuffix(".0")
     words = ["betaearth", "tile", request.cell, str(request.year), "--spacing-km", spacing]
     words += ["--model", request.variant.name, "--source", _source_word(request.source), "--store", "FOLDER"]
     return " ".join([*settings, shlex.join(words)])
+
+
+def _setting(value: JsonValue) -> str:
+    """Spell a value as an environment variable holds it: text as it is, the rest as JSON without spaces."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _source_word(identity: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
-from betaearth.cli.options import settings_from, spread
+from betaearth.cli.options import GROUPS, ProductionWords, dashed, settings_from, spread
 from betaearth.errors import ConfigError
+from betaearth.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,31 @@ from betaearth.errors import ConfigError
 )
 def test_variadic_options_are_spread(words: list[str], expected: list[str]) -> None:
     assert spread(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--max_cloud", "5"], ["--max-cloud", "5"]),
+        (["--output_dir=my_maps"], ["--output-dir=my_maps"]),
+        (["--name", "my_area", "--json"], ["--name", "my_area", "--json"]),
+        (["tile", "433U_1046R", "2020"], ["tile", "433U_1046R", "2020"]),
+        (["--bbox", "-1", "-2", "1", "2"], ["--bbox", "-1", "-2", "1", "2"]),
+    ],
+)
+def test_options_are_spelled_with_dashes(words: list[str], expected: list[str]) -> None:
+    assert dashed(words) == expected
+
+
+def test_every_grouped_option_is_a_setting_of_its_group() -> None:
+    for group, names in GROUPS.items():
+        annotation = Settings.model_fields[group].annotation
+        assert set(names) <= set(annotation.model_fields)  # type: ignore[union-attr]
+
+
+def test_every_word_of_a_production_is_a_setting() -> None:
+    grouped = {name for names in GROUPS.values() for name in names}
+    assert {field.name for field in fields(ProductionWords)} <= grouped | set(Settings.model_fields)
 
 
 def test_only_what_was_given_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,4 +77,4 @@ def test_an_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_a_wrong_value_names_the_setting(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
-        settings_from(**{name: value})
+        settings_from(None, **{name: value})

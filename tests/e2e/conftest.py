@@ -38,6 +38,13 @@ class Done:
 Betaearth = Callable[..., Done]
 
 
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make up imagery and weights where a test names none; the defaults would be fetched."""
+    monkeypatch.setenv("BETAEARTH_SOURCE", "synthetic")
+    monkeypatch.setenv("BETAEARTH_MODEL", "demo")
+
+
 @pytest.fixture
 def betaearth(capfd: pytest.CaptureFixture[str]) -> Iterator[Betaearth]:
     """Run a command in this process and catch what it says."""

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from betaearth.grid.majortom import Cell, MajorTomGrid
+from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.job import TileYear, tile_year
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.scenes.model import Source
+from betaearth.scenes.files import Files
+from betaearth.scenes.model import Granule, Scene, SceneArrays, Sensor, Source
+from betaearth.scenes.options import SceneOptions
+from betaearth.scenes.profile import SourceProfile
+from betaearth.scenes.reading import read_scene
 from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import open_store
@@ -36,6 +41,46 @@ class Workshop:
             source=self.source,
             options=options or ProductionOptions(),
         )
+
+
+def read(scene: Scene, grid: PixelGrid, source: Source, options: SceneOptions | None = None) -> SceneArrays:
+    """Read one scene of a source onto a grid."""
+    return read_scene(
+        scene, grid, files=source.files, profile=source.profile, options=options or SceneOptions(), workers=4
+    )
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A source that is another one, but for what a test changes."""
+
+    source: Source
+
+    @property
+    def identity(self) -> str:
+        return self.source.identity
+
+    @property
+    def title(self) -> str:
+        return self.source.title
+
+    @property
+    def synthetic(self) -> bool:
+        return self.source.synthetic
+
+    @property
+    def profile(self) -> SourceProfile:
+        return self.source.profile
+
+    @property
+    def files(self) -> Files:
+        return self.source.files
+
+    def portable(self, href: str) -> str:
+        return self.source.portable(href)
+
+    def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:
+        return self.source.search(grid, year, sensors)
 
 
 @pytest.fixture(scope="session")

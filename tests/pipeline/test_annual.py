@@ -62,6 +62,9 @@ def test_where_there_is_bfloat16_it_is_recorded(
 @pytest.mark.parametrize(("precision", "said"), [("bf16", True), ("float32", False)])
 def test_a_run_says_beforehand_that_it_falls_back(precision: str, said: bool) -> None:
     events: list[Event] = []
-    open_workshop(load_settings({"device": "cpu", "inference": {"precision": precision}}), events.append)
+    open_workshop(
+        load_settings({"source": "synthetic", "model": "demo", "device": "cpu", "inference": {"precision": precision}}),
+        events.append,
+    )
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert ("cpu does not compute in bf16: encoders run in float32" in notices) is said

@@ -9,10 +9,11 @@ import pytest
 import rasterio
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.generate import check_name, default_name, generate, with_plain_vectors
+from betaearth.generate import Area, check_name, generate, with_plain_vectors
 from betaearth.grid.patch import area_pixel_grid
 from betaearth.grid.pixels import PixelGrid
-from betaearth.pipeline.generate import LOCK, SCRATCH, AreaYear, alone_in, check_size, generate_area
+from betaearth.pipeline.area_folder import LOCK, WORK, alone_in
+from betaearth.pipeline.generate import AreaYear, generate_area
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.manifest import Manifest
 from betaearth.products.options import ProductOptions
@@ -100,26 +101,22 @@ def test_the_function_behind_the_command(tmp_path: Path, workshop: Workshop) -> 
     (year,) = generate(
         bbox=(lon, lat, lon + 0.01, lat + 0.006), years=[2021], output_dir=tmp_path / "out", settings=settings
     )
-    folder = tmp_path / "out" / default_name((lon, lat, lon + 0.01, lat + 0.006), None)
+    folder = tmp_path / "out" / Area(bbox=(lon, lat, lon + 0.01, lat + 0.006)).name
     assert year.embedding_path == folder / "2021.tif"
     assert year.manifest.dtype == "float32"
     assert year.manifest.request.variant.weights_sha256 == workshop.model.weights_sha256
 
 
 def test_default_names_are_the_published_ones() -> None:
-    assert default_name((13.1, 48.7, 13.8, 49.2), None) == "bbox_13.10_48.70_13.80_49.20"
-    assert default_name(None, Path("dir/bav.geojson")) == "bav"
+    assert Area(bbox=(13.1, 48.7, 13.8, 49.2)).name == "bbox_13.10_48.70_13.80_49.20"
+    assert Area(geojson=Path("dir/bav.geojson")).name == "bav"
+    assert Area(osm_relation=1864214).name == "osm_1864214"
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b", "ü"])
 def test_a_name_that_is_no_folder_name(name: str) -> None:
     with pytest.raises(DataError, match="name"):
         check_name(name)
-
-
-def test_an_area_that_would_not_fit_memory() -> None:
-    with pytest.raises(DataError, match="betaearth run"):
-        check_size(PixelGrid(32633, 0, 0, 4000, 4000))
 
 
 def test_an_output_folder_that_is_a_file(workshop: Workshop, tmp_path: Path) -> None:
@@ -163,17 +160,25 @@ def test_stopped_between_any_two_moves_a_manifest_is_that_of_its_files(
         else:
             made(workshop, tmp_path, 2021, options=ProductionOptions())
             assert described(tmp_path)
-    assert not list(tmp_path.glob(f"{SCRATCH}*"))
+    made(workshop, tmp_path, 2021, options=ProductionOptions())
+    assert described(tmp_path)
+    assert not list(tmp_path.glob(f"{WORK}*"))
 
 
-def test_one_run_at_a_time_and_what_a_killed_one_left_is_cleared(workshop: Workshop, tmp_path: Path) -> None:
-    left = tmp_path / f"{SCRATCH}dead"
+def test_one_run_at_a_time(workshop: Workshop, tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(TransientError, match="another run"):
+        made(workshop, tmp_path, 2021)
+
+
+def test_what_another_request_left_unfinished_is_cleared(workshop: Workshop, tmp_path: Path) -> None:
+    left = tmp_path / f"{WORK}2021-0123456789ab"
     left.mkdir()
-    (left / "embeddings.tif").write_bytes(b"unfinished")
-    with alone_in(tmp_path):
-        assert not left.exists()
-        with pytest.raises(TransientError, match="another run"):
-            made(workshop, tmp_path, 2021)
+    (left / "current.npz").write_bytes(b"unfinished")
+    other_year = tmp_path / f"{WORK}2020-0123456789ab"
+    other_year.mkdir()
+    made(workshop, tmp_path, 2021)
+    assert not left.exists()
+    assert other_year.exists()
 
 
 def test_a_set_dtype_is_kept_and_float32_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

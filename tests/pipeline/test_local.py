@@ -15,30 +15,20 @@ from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import Planned, plan
 from betaearth.scenes.model import Granule, Sensor, Source
 from betaearth.storage.folder import FolderStore
-from tests.pipeline.conftest import Workshop
+from tests.pipeline.conftest import Relay, Workshop
 
 
 @dataclass(frozen=True)
-class FailsIn:
+class FailsIn(Relay):
     """A source that fails in one year."""
 
-    source: Source
     year: int
     error: DataError | TransientError | ConfigError
-    title: str = "fails now and then"
-    synthetic: bool = True
-
-    @property
-    def identity(self) -> str:
-        return self.source.identity
-
-    def portable(self, href: str) -> str:
-        return self.source.portable(href)
 
     def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:
         if year == self.year:
             raise self.error
-        return self.source.search(grid, year, sensors)
+        return super().search(grid, year, sensors)
 
 
 def run(workshop: Workshop, store: FolderStore, source: Source, events: list[Event]) -> RunReport:

@@ -20,10 +20,9 @@ from betaearth.products.manifest import Fate, Manifest
 from betaearth.products.quantise import dequantise
 from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import Granule, Sensor
-from betaearth.scenes.reading import read_scene
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.storage.folder import FolderStore
-from tests.pipeline.conftest import Workshop
+from tests.pipeline.conftest import Relay, Workshop, read
 
 NewStore = Callable[[str], FolderStore]
 
@@ -71,11 +70,11 @@ def test_the_product_is_the_mean_of_its_scenes(
     grid = workshop.job().grid
     granules = workshop.source.search(grid, 2021, frozenset({Sensor.S2_L2A, Sensor.S1, Sensor.DEM}))
     scenes = {scene.id: scene for scene in to_scenes(granules, grid.epsg).scenes}
-    dem = read_scene(scenes["dem"], grid).data
+    dem = read(scenes["dem"], grid, workshop.source).data
     total = np.zeros((*grid.shape, 64), np.float64)
     count = np.zeros(grid.shape, int)
     for record in manifest.scenes:
-        arrays = read_scene(scenes[record.id], grid)
+        arrays = read(scenes[record.id], grid, workshop.source)
         vectors = workshop.model.predict(**{record.sensor: arrays.data}, dem=dem, doy=record.doy)  # type: ignore[arg-type]
         total += np.where(arrays.valid[:, :, None], vectors, 0.0)
         count += arrays.valid
@@ -194,22 +193,15 @@ def test_a_year_of_unreadable_assets_is_no_empty_year(workshop: Workshop, store:
     assert list(store.list()) == []
 
 
-class Flaky:
+class Flaky(Relay):
     """A source whose network fails."""
-
-    identity = "flaky"
-    title = "flaky"
-    synthetic = False
-
-    def portable(self, href: str) -> str:
-        return href
 
     def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:
         raise TransientError(f"{grid.epsg} {year} {len(sensors)}: no answer")
 
 
 def test_a_transient_failure_fails_the_tile_year(workshop: Workshop, store: FolderStore) -> None:
-    flaky = Flaky()
+    flaky = Flaky(workshop.source)
     job = Workshop(workshop.model, flaky, workshop.cell).job()
     with pytest.raises(TransientError, match="no answer"):
         run_tile_year(job, source=flaky, model=workshop.model, store=store)

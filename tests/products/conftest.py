@@ -1,16 +1,33 @@
-"""Embeddings of known content."""
+"""Embeddings of known content, and rasters of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from betaearth.grid.pixels import PixelGrid
+from betaearth.products.bands import EMBEDDING_BANDS, QUALITY_BANDS, CodedBands, embedding_codes, quality_codes
+from betaearth.products.blocks import BlockFolder, Raster
 from betaearth.products.embedding import Embedding
+from betaearth.products.options import Dtype
 
 MakeEmbedding = Callable[..., Embedding]
+
+
+def one_block(folder: Path, kind: str, embedding: Embedding, grid: PixelGrid) -> Raster[CodedBands]:
+    """Put an embedding (int8, float32) or its quality into a folder as one block."""
+    place = (slice(0, grid.height), slice(0, grid.width))
+    if kind == "quality":
+        quality = BlockFolder(folder, "quality", QUALITY_BANDS, grid)
+        quality.put(place, lambda rows: quality_codes(embedding, rows))
+        return quality.raster()
+    dtype: Dtype = "int8" if kind == "int8" else "float32"
+    vectors = BlockFolder(folder, "embeddings", EMBEDDING_BANDS[dtype], grid)
+    vectors.put(place, lambda rows: embedding_codes(embedding, rows, dtype))
+    return vectors.raster()
 
 
 @pytest.fixture(scope="session")

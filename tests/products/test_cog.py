@@ -7,8 +7,9 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
 from xarray import DataArray, Dataset
 
-from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.cog import write_embedding_cog, write_quality_cog
+from betaearth.products.cog import write_cog
 from betaearth.products.embedding import BAND_NAMES, Embedding
 from betaearth.products.options import Dtype
+from tests.products.conftest import one_block
 
 MakeEmbedding = Callable[..., Embedding]
 MakeGrid = Callable[[int, int], PixelGrid]
@@ -35,11 +36,10 @@ NODATA = {"int8": -128, "float32": -9999, "uint16": 65535}
 SIZES = [(1, 1), (20, 64), (256, 256), (270, 40), (100, 530)]
 
 
-def write(path: Path, kind: str, embedding: Embedding, grid: PixelGrid) -> Path:
-    if kind == "quality":
-        write_quality_cog(path, embedding, grid, tags=TAGS)
-    else:
-        write_embedding_cog(path, embedding, grid, dtype="int8" if kind == "int8" else "float32", tags=TAGS)
+def write(path: Path, kind: str, embedding: Embedding, grid: PixelGrid, tags: Mapping[str, str] = TAGS) -> Path:
+    """Write a file of one block."""
+    with TemporaryDirectory() as folder:
+        write_cog(path, one_block(Path(folder), kind, embedding, grid), tags)
     return path
 
 
@@ -197,7 +197,7 @@ def test_equal_content_gives_equal_bytes_in_any_folder(
 def test_tags_in_any_order_give_equal_bytes(tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid) -> None:
     written = []
     for tags in (TAGS, dict(reversed(TAGS.items()))):
-        write_quality_cog(tmp_path / "file.tif", make_embedding(9, 9), make_grid(9, 9), tags=tags)
+        write(tmp_path / "file.tif", "quality", make_embedding(9, 9), make_grid(9, 9), tags)
         written.append((tmp_path / "file.tif").read_bytes())
     assert written[0] == written[1]
 
@@ -237,22 +237,13 @@ def test_rioxarray_reads_names_mask_and_scale(
     data.close()
 
 
-def test_an_embedding_of_another_size_is_refused(
-    tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid
-) -> None:
-    for kind in ("int8", "quality"):
-        with pytest.raises(DataError, match=r"\(20, 30\) pixels does not fit a grid of \(30, 20\)"):
-            write(tmp_path / "file.tif", kind, make_embedding(20, 30), make_grid(30, 20))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_failed_write_leaves_what_was_there(
     tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid
 ) -> None:
     path = write(tmp_path / "file.tif", "int8", make_embedding(20, 30), make_grid(20, 30))
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        write_quality_cog(path, make_embedding(20, 30), make_grid(20, 30), tags={"KEY": 1})  # type: ignore[dict-item]
+        write(path, "quality", make_embedding(20, 30), make_grid(20, 30), {"KEY": 1})  # type: ignore[dict-item]
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -262,24 +253,26 @@ import sys
 from pathlib import Path
 import numpy as np
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.cog import write_embedding_cog
-from betaearth.products.embedding import Embedding
-count = np.ones((300, 300), np.uint16)
-embedding = Embedding(np.full((300, 300, 64), 0.125, np.float32), count, np.zeros((300, 300), np.float32))
-grid = PixelGrid(32632, 0.0, 0.0, 300, 300)
-write_embedding_cog(Path(sys.argv[1]), embedding, grid, dtype="float32", tags={})
+from betaearth.products.bands import EMBEDDING_BANDS
+from betaearth.products.blocks import BlockFolder
+from betaearth.products.cog import write_cog
+blocks = BlockFolder(Path(sys.argv[2]), "embeddings", EMBEDDING_BANDS["float32"], PixelGrid(32632, 0.0, 0.0, 300, 300))
+blocks.put((slice(0, 300), slice(0, 300)), lambda rows: np.full((rows.stop - rows.start, 300, 64), 0.125, np.float32))
+raster = blocks.raster()
+write_cog(Path(sys.argv[1]), raster, {})
 print("first", flush=True)
 while True:
-    write_embedding_cog(Path(sys.argv[1]), embedding, grid, dtype="float32", tags={})
+    write_cog(Path(sys.argv[1]), raster, {})
 """
 
 
 def test_a_killed_write_leaves_no_half_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.tif"
+    path, blocks = tmp_path / "file.tif", tmp_path / "blocks"
+    blocks.mkdir()
     complete = None
     for round_ in range(2):
         process = subprocess.Popen(
-            [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path)],
+            [sys.executable, "-c", WRITE_UNTIL_KILLED, str(path), str(blocks)],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )

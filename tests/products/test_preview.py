@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from betaearth.grid.pixels import PixelGrid
 from betaearth.products.embedding import Embedding
 from betaearth.products.preview import GREY, write_preview
+from tests.products.conftest import one_block
 
 MakeEmbedding = Callable[..., Embedding]
 
 
+def write(path: Path, embedding: Embedding) -> None:
+    grid = PixelGrid(32632, 0.0, 0.0, embedding.count.shape[1], embedding.count.shape[0])
+    with TemporaryDirectory() as folder:
+        write_preview(path, one_block(Path(folder), "float32", embedding, grid))
+
+
 def preview(path: Path, embedding: Embedding) -> NDArray[np.uint8]:
     """Write a preview and read it: (y, x, red green blue alpha)."""
-    write_preview(path, embedding)
+    write(path, embedding)
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert image.mode == "RGBA"
@@ -111,5 +120,5 @@ def test_a_reduced_pixel_is_the_mean_of_valid_ones(tmp_path: Path, make_embeddin
 def test_equal_embeddings_give_equal_bytes(tmp_path: Path, make_embedding: MakeEmbedding) -> None:
     (tmp_path / "elsewhere").mkdir()
     for path in (tmp_path / "one.png", tmp_path / "elsewhere" / "two.png"):
-        write_preview(path, make_embedding(50, 600))
+        write(path, make_embedding(50, 600))
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "elsewhere" / "two.png").read_bytes()

@@ -14,16 +14,17 @@ from pydantic import ValidationError
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.cog import write_embedding_cog, write_quality_cog
+from betaearth.products.cog import write_cog
 from betaearth.products.embedding import Embedding
 from betaearth.products.fingerprint import fingerprint, product_digest, request_digest, sources_digest
 from betaearth.products.keys import manifest_key, product_prefix
 from betaearth.products.manifest import FileRecord, GridRecord, Manifest, Request, VariantRecord
 from betaearth.products.options import Dtype, ProductOptions
 from betaearth.products.product import RenderedProduct, commit_product, render_product
-from betaearth.products.verify import verify_embedding_cog, verify_quality_cog
+from betaearth.products.verify import verify_cog, verify_embedding_cog
 from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import open_store
+from tests.products.conftest import one_block
 
 MakeEmbedding = Callable[..., Embedding]
 MakeGrid = Callable[[int, int], PixelGrid]
@@ -176,42 +177,35 @@ def test_a_written_file_of_something_else_is_noticed(
     tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid
 ) -> None:
     embedding, grid, path = make_embedding(300, 40), make_grid(300, 40), tmp_path / "file.tif"
-    write_embedding_cog(path, embedding, grid, dtype="int8", tags={})
-    assert verify_embedding_cog(path, embedding, grid, dtype="int8") > 0
+    write_cog(path, one_block(tmp_path, "int8", embedding, grid), {})
+    assert verify_embedding_cog(path, one_block(tmp_path, "int8", embedding, grid)) > 0
 
     count = embedding.count.copy()
     count[299, 39] = 0
-    with pytest.raises(RuntimeError, match=r"nothing was observed, rows 256\.\.300"):
-        verify_embedding_cog(path, Embedding(embedding.vectors, count, embedding.dispersion), grid, dtype="int8")
+    holed = Embedding(embedding.vectors, count, embedding.dispersion)
+    with pytest.raises(RuntimeError, match=r"rows 256\.\.300, columns 0\.\.40 hold other values"):
+        verify_embedding_cog(path, one_block(tmp_path, "int8", holed, grid))
     vectors = embedding.vectors.copy()
     vectors[299, 39] *= -1
-    with pytest.raises(RuntimeError, match=r"rows 256\.\.300 hold other values"):
-        verify_embedding_cog(path, Embedding(vectors, embedding.count, embedding.dispersion), grid, dtype="int8")
+    turned = Embedding(vectors, embedding.count, embedding.dispersion)
+    with pytest.raises(RuntimeError, match=r"rows 256\.\.300, columns 0\.\.40 hold other values"):
+        verify_embedding_cog(path, one_block(tmp_path, "int8", turned, grid))
     with pytest.raises(RuntimeError, match="types"):
-        verify_embedding_cog(path, embedding, grid, dtype="float32")
+        verify_embedding_cog(path, one_block(tmp_path, "float32", embedding, grid))
+    elsewhere = PixelGrid(32632, 0.0, 0.0, 40, 300)
     with pytest.raises(RuntimeError, match="transform"):
-        verify_embedding_cog(path, embedding, PixelGrid(32632, 0.0, 0.0, 40, 300), dtype="int8")
+        verify_embedding_cog(path, one_block(tmp_path, "int8", embedding, elsewhere))
     with pytest.raises(RuntimeError, match="band names"):
-        verify_quality_cog(path, embedding, grid)
-
-
-def test_wrong_quality_is_noticed(tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid) -> None:
-    embedding, grid, path = make_embedding(300, 40), make_grid(300, 40), tmp_path / "file.tif"
-    write_quality_cog(path, embedding, grid, tags={})
-    verify_quality_cog(path, embedding, grid)
-    count = embedding.count.copy()
-    count[299, 39] += 1
-    with pytest.raises(RuntimeError, match="other values"):
-        verify_quality_cog(path, Embedding(embedding.vectors, count, embedding.dispersion), grid)
+        verify_cog(path, one_block(tmp_path, "quality", embedding, grid))
 
 
 def test_a_truncated_file_is_noticed(tmp_path: Path, make_embedding: MakeEmbedding, make_grid: MakeGrid) -> None:
-    embedding, grid, path = make_embedding(40, 40), make_grid(40, 40), tmp_path / "file.tif"
-    write_embedding_cog(path, embedding, grid, dtype="int8", tags={})
+    path, raster = tmp_path / "file.tif", one_block(tmp_path, "int8", make_embedding(40, 40), make_grid(40, 40))
+    write_cog(path, raster, {})
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - 1000])
     with pytest.raises((RuntimeError, rasterio.errors.RasterioIOError)):
-        verify_embedding_cog(path, embedding, grid, dtype="int8")
+        verify_embedding_cog(path, raster)
 
 
 def test_an_embedding_of_another_size_is_refused(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betaearth.products.pyramid import block_means, overview_factors, strips
+from betaearth.products.pyramid import block_means, overview_factors, strips, windows
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,17 @@ def test_an_image_is_reduced_until_it_fits_a_block(width: int, height: int, fact
 def test_strips_cover_every_row_once(height: int, rows: int) -> None:
     covered = [row for part in strips(height, rows) for row in range(height)[part]]
     assert covered == list(range(height))
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_windows_cover_every_pixel_once(height: int, width: int, rows: int, columns: int) -> None:
+    covered = np.zeros((height, width), int)
+    for place in windows(height, width, rows, columns):
+        assert covered[place].shape[0] <= rows
+        assert covered[place].shape[1] <= columns
+        covered[place] += 1
+    assert (covered == 1).all()
 
 
 @given(

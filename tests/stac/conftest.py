@@ -79,7 +79,8 @@ def scene(number: int, sensed: datetime) -> SceneRecord:
         granules=[f"S2A_{number}"],
         valid_fraction=0.75,
         radiometry="native",
-        offset=0.0,
+        baselines=["05.10"],
+        offsets={},
     )
 
 
@@ -133,7 +134,7 @@ def build_manifest(
                     inputs=["dem", "s1", "s2_l1c", "s2_l2a"],
                 ),
                 source=source,
-                options={"selection": {"policy": "seasonal", "max_cloud": 20.0}, "product": {"dtype": dtype}},
+                options={"selection": {"policy": "cell", "max_cloud": 20.0}, "product": {"dtype": dtype}},
             ),
             "request_digest": request_digest,
             "sources_digest": sources_digest,
