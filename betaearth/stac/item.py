@@ -212,6 +212,7 @@ def _observations(manifest: Manifest, statistics: Statistics) -> dict[str, Any]:
             "used": len(manifest.granules) - rejected.total(),
             "rejected": dict(sorted(rejected.items())),
         },
+        "missing": manifest.missing,
         "min": statistics.observations_min,
         "mean": statistics.observations_mean,
         "max": statistics.observations_max,
