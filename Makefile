@@ -8,7 +8,7 @@ PUBLISHED := .venv-published
 PUBLISHED_PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ bench: install  ## Run the comparative benchmarks and print their tables
 bench-model: install $(if $(PUBLISHED_PYTHON),,$(PUBLISHED)/.installed)  ## Compare with the published package, side by side (PUBLISHED_PYTHON=an interpreter that has it)
 	$(BIN)/python -m benchmarks.model --published-python $(or $(PUBLISHED_PYTHON),$(PUBLISHED)/bin/python)
 	$(BIN)/python -m benchmarks.gpu
+
+bench-read: install  ## Read a tile-year's imagery over HTTP, many files at once and one after the other
+	$(BIN)/python -m benchmarks.read --keep
+
+bench-area: install  ## Measure memory and time of AOI mode over an area of 51 x 56 km (MODEL=weights for full size)
+	$(BIN)/python -m benchmarks.area --keep $(if $(MODEL),--model $(MODEL))
+
+bench-seams: install  ## Compare neighbouring cells where they overlap, for several halos (MODEL=weights)
+	$(BIN)/python -m benchmarks.seams --keep $(if $(MODEL),--model $(MODEL))
 
 $(PUBLISHED)/.installed: benchmarks/published.txt constraints.txt
 	test -x $(PUBLISHED)/bin/python || $(PYTHON) -m venv $(PUBLISHED) || python3 -m venv $(PUBLISHED)

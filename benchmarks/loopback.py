@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tests.planetary_computer import PlanetaryComputer, forget_tokens
 
 LATENCY_S = 0.05
-"""Wait before every answer: what a request to upstream from another continent's data centre takes."""
+"""Wait before every answer, as for upstream from another network."""
 
 
 class Served(NamedTuple):
@@ -36,8 +36,8 @@ class Loopback:
 
     profile: Path
     """Of the source that it is."""
-    environment: dict[str, str]
-    """Leads everything there."""
+    latency_s: float
+    """Wait before every answer."""
     connection: Connection
 
     def served(self) -> Served:
@@ -60,14 +60,18 @@ def loopback(items: Path, folder: Path, *, latency_s: float = LATENCY_S) -> Iter
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, items, folder, latency_s), daemon=True)
     process.start()
+    kept = dict(os.environ)
     try:
         profile, environment = ours.recv()
         for name in ("HTTP_PROXY", "NO_PROXY", "all_proxy", "ALL_PROXY", "PC_SDK_SUBSCRIPTION_KEY"):
             os.environ.pop(name, None)
         os.environ.update(environment)
         forget_tokens()
-        yield Loopback(profile, environment, ours)
+        yield Loopback(profile, latency_s, ours)
     finally:
+        os.environ.clear()
+        os.environ.update(kept)
+        forget_tokens()
         ours.close()
         process.join()
 

@@ -18,7 +18,6 @@ from hashlib import sha256
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.synthetic_source import sites
@@ -32,6 +31,7 @@ from betaearth.synthetic.optical import Piece, issues, view, write_granules
 from betaearth.synthetic.radar import SHIFT, write_radar
 from betaearth.synthetic.source import Site
 
+DEFAULT_CACHE = Path.home() / ".cache" / "betaearth" / "benchmarks"
 UNUSED = "sentinel-2-l1c"
 """Painted along with Level-2A, and removed."""
 CLOUD = 0.12
@@ -90,9 +90,9 @@ def paint_tile(wanted: Wanted, tile: tuple[Path, str, Site]) -> None:
     draft = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
-    items = [_found_from(item, folder.name) for item in _granules(draft, name, site, wanted)]
+    items = list(_granules(draft, name, site, wanted))
     shutil.rmtree(draft / UNUSED, ignore_errors=True)
-    (draft / "items.json").write_text(json.dumps(items))
+    (draft / "items.json").write_text(json.dumps(items).replace('"href": "./', f'"href": "./{folder.name}/'))
     draft.rename(folder)
 
 
@@ -121,11 +121,3 @@ def _granules(folder: Path, name: str, site: Site, wanted: Wanted) -> Iterator[I
     radar = islice(write_radar(folder, survey(lattice, wanted.seed), wanted.year, wanted.seed), wanted.radar)
     for item in (*radar, *write_elevation(folder, site.bounds, wanted.seed)):
         yield {**item, "id": f"{item['id']}_{name}"}
-
-
-def _found_from(item: Any, tile: str) -> Item:
-    """Let the assets of an Item be found from the folder above its tile's."""
-    assets = {
-        key: {**asset, "href": f"./{tile}/{asset['href'].removeprefix('./')}"} for key, asset in item["assets"].items()
-    }
-    return {**item, "assets": assets, "links": []}

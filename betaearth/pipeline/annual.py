@@ -120,6 +120,7 @@ def compute_annual(
     for granule, why in choice.unreadable.items():
         emit(GranuleDropped(job.name, job.year, granule=granule, reason=why))
     if not choice.programme.observations:
+        refuse_unseen(job, choice)
         return Annual(choice, Ledger(), observed=False, reason=no_scene_reason(choice), traffic=choice.traffic)
     parts = blocks_of(job)
     before = source.files.traffic
@@ -204,6 +205,19 @@ def on_grid(block: Block, halo: int) -> Place:
     return (rows, columns)
 
 
+def refuse_unseen(job: Job, choice: Choice) -> None:
+    """Refuse to write down that there is nothing where scenes could not even be looked at.
+
+    Raises:
+        DataError: a scene classification could not be read, and nothing else was chosen.
+    """
+    for granule, reason in choice.unreadable.items():
+        raise DataError(
+            f"{job.name} {job.year}: none of the scenes that could be looked at is usable ({granule}: {reason}); "
+            "make the source's files readable and run again"
+        )
+
+
 def refuse_unreadable(job: Job, choice: Choice, ledger: Ledger) -> None:
     """Refuse a product that rests on too little because granules could not be read.
 
@@ -222,7 +236,8 @@ def refuse_unreadable(job: Job, choice: Choice, ledger: Ledger) -> None:
     }
     if not lost:
         return
-    left = len(scenes) - len(lost) + len(ledger.replaced)
+    stand_ins = [name for name in ledger.replaced if not (name in ledger.entries and ledger.entries[name].lost)]
+    left = len(scenes) - len(lost) + len(stand_ins)
     if left >= min(len(scenes), job.options.selection.min_scenes):
         return
     granule, reason = next(iter(next(iter(lost.values())).items()))

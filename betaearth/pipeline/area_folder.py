@@ -78,22 +78,22 @@ def place_files(manifest: Manifest, moves: Mapping[Path, str], gone: frozenset[s
         gone: names in the folder under which nothing may stay that is not moved there now.
         folder: of the area.
     """
-    path = folder / f"{manifest.request.year}_manifest.json"
-    path.unlink(missing_ok=True)
+    final = folder / f"{manifest.request.year}_manifest.json"
+    final.unlink(missing_ok=True)
     for name in gone - set(moves.values()):
         _remove(folder / name)
     for source, name in moves.items():
         target = folder / name
+        for path in (*source.rglob("*"), source):
+            sync(path)
         if source.is_dir():
             _remove(target)
-        else:
-            sync(source)
         source.replace(target)
     draft = folder / f"{WORK}{manifest.request.year}-manifest.tmp"
     draft.write_bytes(manifest.to_bytes())
     sync(draft)
     sync(folder)  # the files' names are on the disk before the manifest's
-    draft.replace(path)
+    draft.replace(final)
     sync(folder)
 
 

@@ -145,7 +145,9 @@ def compute_block(
 
     elevation = work.elevation()
     if elevation is not None:
-        on_unreadable(ledger.note(elevation, int(elevation.valid.sum())))
+        pixels = 0 if elevation.scene.id in state.noted else int(elevation.valid.sum())
+        on_unreadable(ledger.note(elevation, pixels))
+        state.noted.add(elevation.scene.id)
     return annual_embedding(
         model,
         observations_of(work, ledger, state),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from betaearth.errors import DataError
@@ -27,7 +27,7 @@ from betaearth.pipeline.provenance import describe, finished, observations_read,
 from betaearth.pipeline.scene_outputs import EMBEDDING, PREVIEW, SceneFiles, SceneOutputs
 from betaearth.products.draft import Draft
 from betaearth.products.fingerprint import file_digest, fingerprint
-from betaearth.products.manifest import FileRecord, Manifest
+from betaearth.products.manifest import FileRecord, GridRecord, Manifest
 from betaearth.scenes.model import Source
 from betaearth.scenes.observations import Observation
 from betaearth.scenes.options import DEFAULT_WORKERS
@@ -113,11 +113,13 @@ def generate_year(area: AreaJob) -> AreaYear:
     job, folder = area.job, area.folder
     manifest_path = folder / f"{job.year}_manifest.json"
     held = held_manifest(manifest_path)
-    if held and held.request.grid != job.request.grid:
+    if held and not same_pixels(held.request.grid, job.request.grid):
         raise DataError(f"{manifest_path} is of another area: give this one another --name, or another output folder")
-    if held and held.request_digest == job.digest and is_whole(held, folder, area.files):
-        area.emit(TileYearSkipped(job.name, job.year))
-        return area_year_of(held, folder, skipped=True)
+    if held and held.request_digest == job.digest:
+        if is_whole(held, folder, area.files):
+            area.emit(TileYearSkipped(job.name, job.year))
+            return area_year_of(held, folder, skipped=True)
+        area = replace(area, files=area.files | kept_files(held))
     area.emit(TileYearStarted(job.name, job.year))
     warn_unfinished(job.year, area.emit)
     manifest = make_year(area)
@@ -129,8 +131,10 @@ def make_year(area: AreaJob) -> Manifest:
     job, started = area.job, time.monotonic()
     choice = choose(job, area.source, area.model)
     # Work that did not keep the scenes' files cannot go on as work that does.
-    ingredients = fingerprint(choice.digest(job), repr(area.files)) if area.files.any else choice.digest(job)
-    work = work_folder(area.folder, job.year, ingredients)
+    # Another device or arithmetic gives other last bits: a product is never of two.
+    arithmetic = area.model.arithmetic(job.options.inference.precision)
+    asked = fingerprint(f"{area.model.device_name} {arithmetic}", repr(area.files))
+    work = work_folder(area.folder, job.year, fingerprint(choice.digest(job), asked))
     draft = Draft(subfolder(work, "draft"), job.grid, job.options.product)
     outputs = SceneOutputs(subfolder(work, "scenes"), job.grid, job.options.product, area.files)
     annual = compute_annual(
@@ -193,10 +197,20 @@ def is_whole(manifest: Manifest, folder: Path, files: SceneFiles) -> bool:
     records = (*manifest.files.values(), *manifest.scene_files.values())
     if not all(_has_size(folder / record.key, record.size) for record in records):
         return False
+    kept = kept_files(manifest)
+    return manifest.outcome == "empty" or kept | files == kept
+
+
+def kept_files(manifest: Manifest) -> SceneFiles:
+    """Tell which files of every scene a manifest lists."""
     kept = {PurePosixPath(name).name for name in manifest.scene_files}
-    lacks_embeddings = files.embeddings and EMBEDDING not in kept
-    lacks_scenes = files.scenes and not kept - {EMBEDDING, PREVIEW}
-    return manifest.outcome == "empty" or not (lacks_embeddings or lacks_scenes)
+    return SceneFiles(scenes=bool(kept - {EMBEDDING, PREVIEW}), embeddings=EMBEDDING in kept)
+
+
+def same_pixels(one: GridRecord, other: GridRecord) -> bool:
+    """Compare where pixels lie, but for outlines in degrees, whose last digit is the projection library's."""
+    first, second = (grid.model_dump(exclude={"bounds_lonlat", "footprint"}) for grid in (one, other))
+    return first == second
 
 
 def _has_size(path: Path, size: int) -> bool:

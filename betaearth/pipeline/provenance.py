@@ -184,9 +184,10 @@ def observation_records(annual: Annual, job: Job) -> list[ObservationRecord]:
         ObservationRecord(
             scenes=[scene.id for scene in observation.scenes if scene.id in observed],
             doy=observation.doy,
-            filled_by=fillers[observation.id].id if observation.id in fillers else None,
+            filled_by=filler.id if filler is not None and filler.id in observed else None,
         )
         for observation in observations_read(annual, job)
+        for filler in (fillers.get(observation.id),)
         if observation.id in observed
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class SceneFiles:
     def any(self) -> bool:
         """Whether anything is."""
         return self.scenes or self.embeddings
+
+    def __or__(self, other: SceneFiles) -> SceneFiles:
+        """Return what either keeps."""
+        return SceneFiles(scenes=self.scenes or other.scenes, embeddings=self.embeddings or other.embeddings)
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,10 @@ class SceneOutputs:
 
 
 def folder_name(observation: Observation) -> Path:
-    """Return the folder of an observation below `{year}_files`."""
+    """Return the folder of an observation below `{year}_files`; whatever a catalog calls a granule, it lies there."""
     date = f"{observation.sensed:%Y-%m-%d}_{observation.sensor}"
-    return Path(date) / observation.scenes[0].granules[0].id
+    name = quote(observation.scenes[0].granules[0].id, safe="")
+    return Path(date) / (name.replace(".", "%2E") if name.startswith(".") else name)
 
 
 def _nothing(place: Place) -> Embedding:

@@ -94,6 +94,7 @@ class Client:
         self._signer = signer
         self._patience = patience or PATIENCE
         self._pools: dict[tuple[bool, str | None], PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
         self._lock = threading.Lock()
         self._traffic = Traffic(0, 0)
         hush_loggers()
@@ -175,9 +176,11 @@ class Client:
             parts = urlsplit(url)
         except ValueError:
             raise ConfigError(f"{plain(url)} is no address: write https://host/path") from None
-        secure = parts.scheme == "https"
-        proxy = _proxy_of(parts.scheme, parts.netloc.rpartition("@")[2])
+        secure, host = parts.scheme == "https", parts.netloc.rpartition("@")[2]
         with self._lock:
+            if (parts.scheme, host) not in self._proxies:
+                self._proxies[parts.scheme, host] = _proxy_of(parts.scheme, host)
+            proxy = self._proxies[parts.scheme, host]
             if (secure, proxy) not in self._pools:
                 self._pools[secure, proxy] = _manager(proxy, self._patience, secure=secure)
             return self._pools[secure, proxy]

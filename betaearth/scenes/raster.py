@@ -141,7 +141,7 @@ def paste(window: RasterWindow, layer: Layer, row: int, column: int) -> None:
     rows, own_rows = _overlap(row, window.values.shape[0], layer.values.shape[0])
     columns, own_columns = _overlap(column, window.values.shape[1], layer.values.shape[1])
     take = window.valid[own_rows, own_columns] & ~layer.valid[rows, columns]
-    layer.values[rows, columns][take] = window.values[own_rows, own_columns][take]
+    np.copyto(layer.values[rows, columns], window.values[own_rows, own_columns], where=take)
     layer.valid[rows, columns] |= take
 
 

@@ -185,7 +185,7 @@ class _Mosaic:
             return
         for index, name in enumerate(self.names):
             values = bands[name].layer.values
-            self.data[index][take] = (add_offset(values, have, offset) if offset else values)[take]
+            np.copyto(self.data[index], add_offset(values, have, offset) if offset else values, where=take)
         scl = bands.get(SCL)
         self.valid[...] |= take if scl is None or scl.usable is None else take & scl.usable
         self.covered[...] |= take

@@ -22,7 +22,7 @@ from betaearth.grid.pixels import PixelGrid
 
 NODE_PX = 32
 """Grid pixels between nodes. Over 320 m a projection bends by some millimetres."""
-STRIP = 256
+STRIP = 64
 """Rows that are made at once, so that little more memory is taken than the result needs."""
 PHASE_DIGITS = 7
 """Decimals of a pixel to which a lattice's phase is known: all windows of a file get the same one."""
@@ -90,17 +90,28 @@ def resample(
     counts, full = np.pad(valid, 1), bool(valid.all())
     for strip, rows, columns in _strips(values.shape, transform, crs, grid):
         known[strip] = rows.inside & columns.inside
-        at = np.clip(rows.nearest, 0, rows.size - 1), np.clip(columns.nearest, 0, columns.size - 1)
-        known[strip] &= valid[at]
+        if not full:
+            known[strip] &= _nearest(valid, rows, columns)
         if clean is None:
-            out[strip] = values[at]
+            out[strip] = _nearest(values, rows, columns)
             continue
         mixed = _interpolated(clean, rows, columns)
         if not (full and rows.surrounded and columns.surrounded):
             weights = _interpolated(counts, rows, columns)
             mixed /= np.where(weights > 0.0, weights, 1.0)
-        out[strip] = np.floor(mixed + 0.5) if np.issubdtype(out.dtype, np.integer) else mixed
+        if np.issubdtype(out.dtype, np.integer):
+            mixed += 0.5
+            np.floor(mixed, out=mixed)
+        out[strip] = mixed
     return out, known
+
+
+def _nearest(array: NDArray[Any], rows: _Axis, columns: _Axis) -> NDArray[Any]:
+    """The pixels that places lie in; those beyond the array mean nothing."""
+    row, column = np.clip(rows.nearest, 0, rows.size - 1), np.clip(columns.nearest, 0, columns.size - 1)
+    if row.shape[1] == 1:
+        return np.take(np.take(array, row[:, 0], axis=0), column[0], axis=1)
+    return np.asarray(array[row, column])
 
 
 def _interpolated(padded: NDArray[Any], rows: _Axis, columns: _Axis) -> NDArray[np.floating[Any]]:
@@ -126,8 +137,11 @@ def _between_columns(
 
 
 def _mix(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]], share: Places) -> NDArray[np.floating[Any]]:
-    """Equal values stay what they are, and so does the first where the share is nothing."""
-    return one + (other - one) * share
+    """Equal values stay what they are, and so does the first where the share is nothing. `other` is used up."""
+    other -= one
+    other *= share
+    other += one
+    return other
 
 
 def _taken(padded: NDArray[Any], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
