@@ -65,6 +65,7 @@ class Predictor:
         self._batch = windows_at_a_time(self._device, tiling.tile_size)
         self._elevation = elevation
         self._elevation_features: dict[Window, Tensor] = {}
+        self._everywhere = list(tiling.windows())
 
     def pad(self, array: NDArray[np.float32]) -> Tensor:
         """Pad one modality (band, y, x) to whole windows, in memory from which a GPU copies while it computes."""
@@ -141,11 +142,18 @@ class Predictor:
             return self._network.features(modality, windows.contiguous(memory_format=torch.channels_last))
 
     def _shared_features(self, elevation: Elevation, windows: Sequence[Window]) -> Tensor:
-        new = [window for window in windows if window not in self._elevation_features]
-        if new:
-            scaled = torch.from_numpy(np.stack([elevation.at(window) for window in new]))
-            encoded = self._encode("dem", scaled.to(self._device))
-            self._elevation_features.update(zip(new, encoded.unbind(0), strict=True))
+        """Return what the elevation of some windows is encoded to.
+
+        The size of a batch shows in the last bits, so windows are encoded in groups that are always the same: whatever
+        scenes came before, and whatever windows they needed, a scene gets the same numbers.
+        """
+        for window in windows:
+            if window not in self._elevation_features:
+                first = self._everywhere.index(window) // self._batch * self._batch
+                group = self._everywhere[first : first + self._batch]
+                scaled = torch.from_numpy(np.stack([elevation.at(other) for other in group]))
+                encoded = self._encode("dem", scaled.to(self._device))
+                self._elevation_features.update(zip(group, encoded.unbind(0), strict=True))
         return torch.stack([self._elevation_features[window] for window in windows])
 
 

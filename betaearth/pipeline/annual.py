@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -223,28 +224,29 @@ def refuse_unreadable(job: Job, choice: Choice, ledger: Ledger) -> None:
 
     A granule that cannot be read is left out of its product, and another date comes in its place. Where that leaves
     fewer scenes than `min_scenes`, or none, the files are gone, or not mounted, and a manifest would say for ever that
-    there is nothing.
+    there is nothing. Where there is Sentinel-2, its scenes are counted: a year of radar alone is another product.
 
     Raises:
         DataError: too few of the chosen scenes could be read.
     """
     scenes = [observation.scenes[0] for observation in choice.programme.observations]
-    lost = {
-        scene.id: ledger.entries[scene.id].unreadable
-        for scene in scenes
-        if scene.id in ledger.entries and ledger.entries[scene.id].lost
-    }
-    if not lost:
+    optical = [scene for scene in scenes if scene.sensor is not Sensor.S1]
+    counted = optical if optical or choice.unreadable else scenes
+    entries = {name: entry for name, entry in ledger.entries.items() if entry.lost}
+    lost = {scene.id: entries[scene.id].unreadable for scene in counted if scene.id in entries}
+    unreadable = ChainMap({}, *lost.values(), dict(choice.unreadable))
+    if not unreadable:
         return
-    stand_ins = [name for name in ledger.replaced if not (name in ledger.entries and ledger.entries[name].lost)]
-    left = len(scenes) - len(lost) + len(stand_ins)
-    if left >= min(len(scenes), job.options.selection.min_scenes):
+    names = {scene.id for scene in counted}
+    stand_ins = [name for name, missing in ledger.replaced.items() if missing in names and name not in entries]
+    left = len(counted) - len(lost) + len(stand_ins)
+    if left >= min(len(counted) + len(choice.unreadable), job.options.selection.min_scenes):
         return
-    granule, reason = next(iter(next(iter(lost.values())).items()))
+    granule, reason = next(iter(unreadable.items()))
     count = "none" if left <= 0 else f"only {left}"
     raise DataError(
-        f"{job.name} {job.year}: {count} of the {len(scenes)} chosen scenes could be read ({granule}: {reason}); "
-        "make the source's files readable and run again"
+        f"{job.name} {job.year}: {count} of the {len(counted) + len(choice.unreadable)} chosen scenes could be read "
+        f"({granule}: {reason}); make the source's files readable and run again"
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from betaearth.inference.composite import AnnualComposite
 
 
+NO_GAPS: Mapping[str, NDArray[np.uint16]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadObservation(Inputs):
     """An observation, read over a block."""
@@ -33,6 +37,8 @@ class ReadObservation(Inputs):
     observation: Observation
     scenes: tuple[SceneArrays, ...]
     """Of the observation; the pixels are in `arrays`."""
+    in_place_of: str | None = None
+    """Id of the chosen observation that could not be read, where this one replaces it."""
 
     @property
     def lost(self) -> bool:
@@ -137,6 +143,8 @@ def compute_block(
             pixels = 0 if arrays.scene.id in state.noted else _kept_pixels(arrays.valid, work.block)
             on_unreadable(ledger.note(arrays, pixels))
             state.noted.add(arrays.scene.id)
+        if inputs.in_place_of:
+            ledger.replaced[inputs.observation.id] = inputs.in_place_of
         state.done.append(inputs.observation.id)
         if inputs.lost:
             state.lost.append(inputs.observation.id)
@@ -150,8 +158,8 @@ def compute_block(
         state.noted.add(elevation.scene.id)
     return annual_embedding(
         model,
-        observations_of(work, ledger, state),
-        None if elevation is None else _metres(elevation),
+        observations_of(work, state),
+        None if elevation is None or not elevation.valid.any() else _metres(elevation),
         work.block,
         work.job.options.inference,
         state=state.composite,
@@ -160,48 +168,63 @@ def compute_block(
     )
 
 
-def observations_of(work: BlockJob, ledger: Ledger, state: BlockState) -> Iterator[ReadObservation]:
+def observations_of(work: BlockJob, state: BlockState) -> Iterator[ReadObservation]:
     """Read the observations that are not done yet: Sentinel-2 first, then Sentinel-1 and what it fills.
 
     It runs ahead of the network, so it keeps an account of the gaps of its own; `state` has those that are done.
     """
     gaps = {name: counts.copy() for name, counts in state.gaps.items()}
     programme = work.choice.programme
-    for read in _optical(work, ledger, state):
+    for read in _with_stand_ins(
+        work, state, [entry for entry in programme.observations if entry.sensor is not Sensor.S1]
+    ):
         _add_gaps(work, gaps, read)
         yield read
-    own = {entry.id: entry for entry in programme.observations if entry.sensor is Sensor.S1}
-    fillers = {scene.id: Observation((scene,)) for scene in programme.fillers.values()}
-    for entry in sorted({**fillers, **own}.values(), key=lambda entry: (entry.sensed, entry.id)):
-        filled = gaps.get(entry.id)
-        if entry.id in state.done or (entry.id not in own and (filled is None or not filled.any())):
-            continue
-        for arrays in work.read(entry.scenes):
-            yield _observed(entry, [arrays], own=entry.id in own, gaps=filled)
+    own = [entry for entry in programme.observations if entry.sensor is Sensor.S1]
+    known = {entry.id for entry in own}
+    fillers = {scene.id: Observation((scene,)) for scene in programme.fillers.values() if scene.id not in known}
+    filling = [entry for name, entry in fillers.items() if name in gaps and gaps[name].any()]
+    radar = sorted([*own, *filling], key=lambda entry: (entry.sensed, entry.id))
+    yield from _with_stand_ins(work, state, radar, only_filling=frozenset(fillers), gaps=gaps)
 
 
-def _optical(work: BlockJob, ledger: Ledger, state: BlockState) -> Iterator[ReadObservation]:
-    """Read Sentinel-2 observations; where one cannot be read at all, another date of its season comes in its place."""
-    queue = [entry for entry in work.choice.programme.observations if entry.sensor is not Sensor.S1]
+def _with_stand_ins(
+    work: BlockJob,
+    state: BlockState,
+    observations: Sequence[Observation],
+    *,
+    only_filling: frozenset[str] = frozenset(),
+    gaps: Mapping[str, NDArray[np.uint16]] = NO_GAPS,
+) -> Iterator[ReadObservation]:
+    """Read observations; where one cannot be read at all, another date of its season comes in its place.
+
+    Args:
+        work: the block.
+        state: what is done already.
+        observations: in the order of reading.
+        only_filling: ids of those that count only where they fill gaps; nothing comes in their place.
+        gaps: what each fills.
+    """
+    queue = list(observations)
     used = {entry.id for entry in queue}
+    in_place_of: dict[str, str] = {}
     lost = set(state.lost)
     while queue:
-        for read in _read_all(work, [entry for entry in queue if entry.id not in state.done]):
+        waiting = [entry for entry in queue if entry.id not in state.done]
+        arrays = work.read(scene for entry in waiting for scene in entry.scenes)
+        for entry in waiting:
+            own = entry.id not in only_filling
+            read = _observed(entry, [next(arrays) for _ in entry.scenes], own=own, gaps=gaps.get(entry.id))
+            read = replace(read, in_place_of=in_place_of.get(entry.id))
             if read.lost:
-                lost.add(read.observation.id)
+                lost.add(entry.id)
             yield read
-        failed, queue = [entry for entry in queue if entry.id in lost], []
+        failed, queue = [entry for entry in queue if entry.id in lost - only_filling], []
         for entry in failed:
             for other in work.choice.replacement(entry, used, work.job):
-                ledger.replaced[other.id] = entry.id
+                in_place_of[other.id] = entry.id
                 used.add(other.id)
                 queue.append(other)
-
-
-def _read_all(work: BlockJob, observations: Sequence[Observation]) -> Iterator[ReadObservation]:
-    arrays = work.read(scene for entry in observations for scene in entry.scenes)
-    for entry in observations:
-        yield _observed(entry, [next(arrays) for _ in entry.scenes])
 
 
 def _observed(

@@ -1,4 +1,4 @@
-"""What the libraries log while files are read, without queries and logins: urllib3 warns with whole addresses."""
+"""What the libraries say while they read, without queries and logins: urllib3 warns with whole addresses."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ _QUERY = re.compile(r"\?[^\s'\"<>]+")
 _LOGIN = re.compile(r"//[^\s/@'\"]+@")
 
 
+def discreet(said: str) -> str:
+    """Return words of a library without queries and logins."""
+    return _LOGIN.sub("//", _QUERY.sub("", said))
+
+
 class _Discreet(logging.Filter):
     """Takes secrets out of a record before any handler sees it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = _LOGIN.sub("//", _QUERY.sub("", record.getMessage())), None
+        record.msg, record.args = discreet(record.getMessage()), None
         return True
 
 

@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 BLOB_STORAGE = ".blob.core.windows.net"
 """End of the host names of Azure's blob storage."""
 WEB = ("http://", "https://")
+_SHOWN = ("s3://", "file://")
+"""Addresses that hold no secrets."""
 
 _SAS = frozenset(
     (
@@ -35,20 +37,26 @@ _SAS = frozenset(
     )
 )
 """Query parameters of a shared access signature (Microsoft, "Create a service SAS", "Create a user delegation SAS")."""
-_CREDENTIALS = frozenset(
+_SIGNATURES = frozenset(
     (
         *("sig", "signature", "credential", "expires", "policy", "key-pair-id", "awsaccesskeyid", "googleaccessid"),
-        *("token", "access_token", "accesskeyid", "ossaccesskeyid", "password", "secret"),
-        *("key", "apikey", "api_key", "api-key", "subscription-key"),
+        *("accesskeyid", "ossaccesskeyid"),
     )
+)
+"""Query parameters of what other stores sign, which expires."""
+_CREDENTIALS = _SIGNATURES | frozenset(
+    ("token", "access_token", "password", "secret", "key", "apikey", "api_key", "api-key", "subscription-key")
 )
 """Query parameters by which other stores and servers know who asks."""
 _PRESIGNED = ("x-amz-", "x-goog-", "x-oss-")
 
 
 def plain(href: str) -> str:
-    """Return an href for people to read: without query, fragment and login. Paths and `s3://` stay as they are."""
-    if not href.startswith(WEB):
+    """Return an href for people to read: without query, fragment and login. Paths and `s3://` stay as they are.
+
+    Addresses of kinds that nobody reads here are shown in errors, and may hold secrets too.
+    """
+    if "://" not in href or href.startswith(_SHOWN):
         return href
     parts = _parts(href)
     return urlunsplit(parts._replace(netloc=_host(parts), query="", fragment=""))
@@ -66,6 +74,14 @@ def recorded(href: str) -> str:
     parts = _parts(unsigned(href))
     clean = urlunsplit(parts._replace(netloc=_host(parts)))
     return _without(clean, lambda name: name in _CREDENTIALS or name.startswith(_PRESIGNED))
+
+
+def lasting(href: str) -> str:
+    """Return what tells a file from every other one, however often it is signed anew: an href without signatures.
+
+    A parameter such as `key` may be a credential and may name the file, so it stays: for digests, not to be shown.
+    """
+    return _without(unsigned(href), lambda name: name in _SIGNATURES or name.startswith(_PRESIGNED))
 
 
 def on_blob_storage(href: str) -> bool:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -134,14 +134,19 @@ class Client:
         """Make one request as it stands and return the answer, whatever its status.
 
         Raises:
-            ConfigError: it is no address, its certificate is wrong, or ranges are needed and not served.
+            ConfigError: it is no address, its certificate is wrong, there is nothing to check that by, or ranges are
+                needed and not served.
             TransientError: no answer, or none that is whole, for longer than the client is patient.
         """
         fields = {"User-Agent": f"betaearth/{__version__}", "Accept-Encoding": "identity", **(headers or {})}
         if span is not None:
             fields["Range"] = f"bytes={span[0]}-{span[1] - 1}"
-        with http_errors(plain(url)):
+        try:
             return self._whole_answer(url, fields, ranged=span is not None)
+        except exceptions.HTTPError as error:
+            trouble = translated(error, plain(url))
+        # Out here what urllib3 said, with the whole address, is nobody's context.
+        raise trouble
 
     def _whole_answer(self, url: str, fields: Mapping[str, str], *, ranged: bool) -> Answer:
         """A body that breaks off counts against the same `Retry` as an answer that never begins."""
@@ -186,23 +191,19 @@ class Client:
             return self._pools[secure, proxy]
 
 
-@contextmanager
-def http_errors(where: str) -> Iterator[None]:
+def translated(error: exceptions.HTTPError, where: str) -> ConfigError | TransientError:
     """Translate what urllib3 says, without the words that repeat an address with its query.
 
-    Raises:
-        ConfigError: it is no address, or its certificate is wrong.
-        TransientError: no connection, no answer in time, or one that broke off.
+    Returns:
+        ConfigError where it is no address, or its certificate is wrong; TransientError where there is no connection, no
+        answer in time, or one that broke off.
     """
-    try:
-        yield
-    except (exceptions.LocationValueError, exceptions.ProxySchemeUnknown, exceptions.URLSchemeUnknown):
-        raise ConfigError(f"{where} cannot be asked: neither it nor a redirect or proxy may be another kind") from None
-    except exceptions.HTTPError as error:
-        reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
-        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-            raise ConfigError(f"{where}: the server's certificate cannot be trusted") from None
-        raise TransientError(f"{where}: no whole answer ({type(reason).__name__})") from None
+    if isinstance(error, exceptions.LocationValueError | exceptions.ProxySchemeUnknown | exceptions.URLSchemeUnknown):
+        return ConfigError(f"{where} cannot be asked: neither it nor a redirect or proxy may be another kind")
+    reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
+    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+        return ConfigError(f"{where}: the server's certificate cannot be trusted")
+    return TransientError(f"{where}: no whole answer ({type(reason).__name__})")
 
 
 def _check(answer: Answer, where: str) -> None:
@@ -248,7 +249,7 @@ def _manager(proxy: str | None, patience: Patience, *, secure: bool) -> PoolMana
     options: dict[str, Any] = {
         "maxsize": CONNECTIONS,
         "timeout": Timeout(connect=patience.connect_s, read=patience.read_s),
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"),
+        **_authorities(),
     }
     if proxy is None:
         manager = PoolManager(**options)
@@ -261,6 +262,16 @@ def _manager(proxy: str | None, patience: Patience, *, secure: bool) -> PoolMana
         # No redirect may lead into the clear, where a signature could be read.
         manager.key_fn_by_scheme = {"https": manager.key_fn_by_scheme["https"]}
     return manager
+
+
+def _authorities() -> dict[str, str]:
+    """Whom the environment trusts to vouch for servers: a file or a folder; empty where it says nothing."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if named := os.environ.get(variable):
+            if not Path(named).exists():
+                raise ConfigError(f"{variable} names {named}, which is not there: give certificates, or unset it")
+            return {"ca_cert_dir" if Path(named).is_dir() else "ca_certs": named}
+    return {}
 
 
 class _Retry(Retry):

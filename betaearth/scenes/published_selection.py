@@ -64,8 +64,9 @@ def published(granules: Iterable[Granule], options: SelectionOptions, *, sensors
         if sensor not in sensors:
             rejected |= {granule.id: NOT_ASKED for granule in walk}
             continue
-        rejected |= {granule.id: BEYOND_RESULTS for granule in walk[options.max_results :]}
-        for found in _quarters(walk[: options.max_results]).values():
+        within = walk[: options.max_results]
+        rejected |= {granule.id: BEYOND_RESULTS for granule in walk[len(within) :]}
+        for found in _quarters(within).values():
             chosen, left = _first(found, options) if sensor is Sensor.S1 else _clearest(found, options)
             taken += chosen
             rejected |= left

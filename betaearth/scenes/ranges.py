@@ -1,13 +1,14 @@
 """A remote file as GDAL reads it: in ranges of bytes that we ask for.
 
-GDAL calls back into Python here, where no exception can pass: what went wrong is kept, GDAL gets nothing, and whoever
-opened the file raises what was kept.
+GDAL calls back into Python here, where no exception can pass, since one that did would end the process: what went wrong
+is kept, GDAL gets nothing, and whoever opened the file raises what was kept.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from rasterio._vsiopener import MultiByteRangeResource
 from rasterio.abc import MultiByteRangeResourceContainer
 
-from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.errors import DataError, TransientError
 from betaearth.storage.objects import ObjectPart
 
 HEAD = 64 << 10
@@ -34,6 +35,8 @@ Fetch = Callable[[int, int], ObjectPart]
 Read = TypeVar("Read")
 
 _NUMBERS = itertools.count()
+_NUL = re.compile(r"\x00.*", re.DOTALL)
+"""GDAL's names end there."""
 
 
 class RangeReader:
@@ -145,7 +148,7 @@ class RangeOpener(MultiByteRangeResourceContainer):  # type: ignore[misc]
             href: its last part is the name by which GDAL's messages call it.
             reader: reads it.
         """
-        name = unquote(urlsplit(href).path.rpartition("/")[2]) or "file"
+        name = _NUL.sub("", unquote(urlsplit(href).path.rpartition("/")[2])) or "file"
         self.path = f"{next(_NUMBERS)}/{name}"
         """What to open; no other file of the process is called so."""
         self._reader = reader
@@ -163,14 +166,14 @@ class RangeOpener(MultiByteRangeResourceContainer):  # type: ignore[misc]
 
     def _raise(self) -> None:
         if self._trouble is not None:
-            raise self._trouble from None
+            raise self._trouble from self._trouble.__cause__
 
     def attempt(self, read: Callable[[], Read], otherwise: Read) -> Read:
-        """Read for GDAL. The first error of ours is kept, and after it nothing is asked for any more."""
+        """Read for GDAL. The first error is kept, and after it nothing is asked for any more."""
         if self._trouble is None:
             try:
                 return read()
-            except (DataError, ConfigError, TransientError) as error:
+            except Exception as error:  # noqa: BLE001  # `troubles` raises it, also one that nobody has planned
                 self._trouble = error
         return otherwise
 

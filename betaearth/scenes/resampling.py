@@ -110,7 +110,7 @@ def _nearest(array: NDArray[Any], rows: _Axis, columns: _Axis) -> NDArray[Any]:
     """The pixels that places lie in; those beyond the array mean nothing."""
     row, column = np.clip(rows.nearest, 0, rows.size - 1), np.clip(columns.nearest, 0, columns.size - 1)
     if row.shape[1] == 1:
-        return np.take(np.take(array, row[:, 0], axis=0), column[0], axis=1)
+        return np.asarray(np.take(np.take(array, row[:, 0], axis=0), column[0], axis=1))
     return np.asarray(array[row, column])
 
 

@@ -5,10 +5,12 @@ A token holds for all blobs of a container for less than an hour up to a day. Hr
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import warnings
 from collections import deque
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -33,6 +35,8 @@ PUBLIC_ACCOUNTS = frozenset({f"ai4edatasetspublicassets{BLOB_STORAGE}"})
 """Hosts whose blobs need no signature."""
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 OK, TOO_MANY, SERVER_FAULT = 200, 429, 500
+FAILED_S = 5.0
+"""Seconds for which a token request that failed stands for those of other threads too."""
 
 
 class Signer(Protocol):
@@ -94,6 +98,7 @@ class PlanetaryComputerSigner:
         self._budget = budget or PROCESS_BUDGET
         self._lock = threading.Lock()
         self._containers: dict[str, threading.Lock] = {}
+        self._failures: dict[str, tuple[float, ConfigError | TransientError]] = {}
 
     def signs(self, href: str) -> bool:
         """Tell whether an href is a blob that needs a signature."""
@@ -124,9 +129,20 @@ class PlanetaryComputerSigner:
         with self._lock_of(endpoint):
             token = self._library.TOKEN_CACHE.get(endpoint)
             if token is None or token.ttl() < SPENT_S:
-                token = self._asked_for(endpoint)
+                token = self._asked_for_once(endpoint)
                 self._library.TOKEN_CACHE[endpoint] = token
             return token
+
+    def _asked_for_once(self, endpoint: str) -> SASToken:
+        """Threads that waited while another one asked in vain do not ask one after the other."""
+        when, failure = self._failures.get(endpoint, (-math.inf, None))
+        if failure is not None and time.monotonic() - when < FAILED_S:
+            raise type(failure)(str(failure))
+        try:
+            return self._asked_for(endpoint)
+        except (ConfigError, TransientError) as error:
+            self._failures[endpoint] = (time.monotonic(), error)
+            raise
 
     def _asked_for(self, endpoint: str) -> SASToken:
         """Ask with a client that has time-outs; the library's own request waits for ever."""
@@ -138,11 +154,10 @@ class PlanetaryComputerSigner:
             raise TransientError(f"{where} gives out no token now ({answer.status})")
         if answer.status != OK:
             raise ConfigError(f"{where} gives out no token ({answer.status}): check PC_SDK_SAS_URL and the key")
-        try:
+        with suppress(ValueError):
             return self._library.SASToken.model_validate_json(answer.body)
-        except ValueError:
-            # The words of the error repeat what was answered.
-            raise ConfigError(f"{where} answers with something that is no token: check PC_SDK_SAS_URL") from None
+        # Out here the words of that error, which repeat what was answered, are nobody's context.
+        raise ConfigError(f"{where} answers with something that is no token: check PC_SDK_SAS_URL")
 
     def _lock_of(self, endpoint: str) -> threading.Lock:
         with self._lock:

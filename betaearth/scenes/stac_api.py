@@ -24,9 +24,10 @@ from urllib3.exceptions import MaxRetryError, ResponseError
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
+from betaearth.scenes.discretion import discreet
 from betaearth.scenes.files import Files
 from betaearth.scenes.granules import matching, parse_item, to_granule
-from betaearth.scenes.hrefs import recorded
+from betaearth.scenes.hrefs import plain, recorded
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.paging import features_of
 from betaearth.scenes.profile import SourceProfile
@@ -110,12 +111,16 @@ class StacApiSource:
         Raises:
             ConfigError: it names no host, or a user, who would end up in every manifest.
         """
-        parts = urlsplit(self.url)
-        if not parts.hostname:
-            raise ConfigError(f"{self.url} is not an address: write https://host/path")
+        try:
+            parts = urlsplit(self.url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if not host:
+            raise ConfigError(f"{plain(self.url)} is not an address: write https://host/path")
         if parts.username or parts.query:
             raise ConfigError(
-                f"{parts.scheme}://{parts.hostname}{parts.path}: the address of a source may hold no user, key or query"
+                f"{parts.scheme}://{host}{parts.path}: the address of a source may hold no user, key or query"
             )
 
     @property
@@ -200,7 +205,7 @@ def api_errors(url: str) -> Iterator[None]:
 
     Raises:
         TransientError: the network or the server failed, or throttles.
-        ConfigError: there is no such API, or it refuses.
+        ConfigError: there is no such API, it refuses, or its certificate is wrong.
         DataError: it does not speak STAC.
     """
     try:
@@ -229,7 +234,9 @@ def _raise_for_status(status: int | None, url: str, error: APIError) -> None:
 
 def _raise_for_request(cause: BaseException | None, url: str) -> None:
     if isinstance(cause, requests.exceptions.InvalidURL):
-        raise ConfigError(f"{url} is not an address: {cause}") from cause
+        raise ConfigError(f"{url} is not an address: {discreet(str(cause))}") from cause
+    if isinstance(cause, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(cause):
+        raise ConfigError(f"{url}: the server's certificate cannot be trusted") from cause
     passing = (
         requests.exceptions.ConnectionError,
         requests.exceptions.Timeout,
@@ -238,4 +245,4 @@ def _raise_for_request(cause: BaseException | None, url: str) -> None:
         requests.exceptions.ContentDecodingError,
     )
     if isinstance(cause, passing):
-        raise TransientError(f"{url} did not answer: {cause}") from cause
+        raise TransientError(f"{url} did not answer: {discreet(str(cause))}") from cause

@@ -25,7 +25,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from betaearth.grid.pixels import Bounds, PixelGrid
-from betaearth.scenes.hrefs import WEB, plain, recorded
+from betaearth.scenes.hrefs import WEB, lasting, plain
 
 FORMAT = 1
 """Of entries; another one makes all of them new."""
@@ -95,7 +95,7 @@ class WindowCache:
             _LOG.warning("a window of %s could not be kept: %s", plain(href), error.strerror)
 
     def _path(self, href: str, grid: PixelGrid) -> Path:
-        asked = (FORMAT, recorded(href), grid.epsg, grid.west, grid.north, grid.width, grid.height, grid.resolution)
+        asked = (FORMAT, lasting(href), grid.epsg, grid.west, grid.north, grid.width, grid.height, grid.resolution)
         name = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         return self._folder / name[:2] / f"{name}.npz"
 

@@ -204,6 +204,30 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
     hook.remove()
 
 
+def test_shared_elevation_is_encoded_alike_whatever_was_needed_first(network: EmbeddingNetwork) -> None:
+    """A run that was stopped goes on with other scenes first, and the size of a batch shows in the last bits."""
+    block = whole((230, 200), tile_size=64, overlap=32)
+    elevation = Elevation(np.random.default_rng(2).uniform(0, 900, (1, 230, 200)).astype(np.float32), block)
+    corner = np.zeros((230, 200), dtype=np.bool_)
+    corner[150:, 120:] = True
+    batches: list[list[bytes]] = []
+
+    def note(_: object, inputs: tuple[Tensor, ...], __: object) -> None:
+        batches.append([window.numpy().tobytes() for window in inputs[0]])
+
+    encoded = []
+    hook = network.get_submodule("dem_encoder").register_forward_hook(note)
+    for usable in ([corner, None], [None]):
+        batches.clear()
+        predictor = Predictor(network, block.tiling, elevation=elevation)
+        for mask in usable:
+            predictor.predict({"s2_l2a": scaled(230, 200)["s2_l2a"]}, 40, usable=mask)
+        encoded.append(sorted(batches))
+    hook.remove()
+    assert len(encoded[1]) > 1
+    assert encoded[0] == encoded[1]
+
+
 def test_elevation_that_is_shared_may_not_come_again(network: EmbeddingNetwork) -> None:
     tiling = Tiling((32, 32), 32, 0)
     metres = np.zeros((1, 32, 32), dtype=np.float32)

@@ -75,7 +75,7 @@ def nothing(*_: object) -> None:
 
 def test_optical_comes_first_and_each_by_time(workshop: Workshop) -> None:
     work = work_of(workshop, workshop.source)
-    reads = list(observations_of(work, Ledger(), BlockState()))
+    reads = list(observations_of(work, BlockState()))
     names = [entry.observation.id for entry in reads]
     assert names == [entry.id for entry in work.choice.programme.observations]
     sensors = [entry.observation.sensor for entry in reads]
@@ -113,7 +113,7 @@ def test_a_companion_that_is_lost_is_left_out(workshop: Workshop) -> None:
     radar = pairs[0][-1]
     source = Torn(workshop.source, frozenset(granule.id for granule in radar.granules))
     work = work_of(workshop, source, observations=together)
-    for entry in observations_of(work, Ledger(), BlockState()):
+    for entry in observations_of(work, BlockState()):
         names = {scene.id for scene in entry.observation.scenes}
         assert (Sensor.S1 in entry.arrays) == (radar.id not in names and len(names) > 1)
         whole_ones = [arrays.valid for arrays in entry.scenes if arrays.scene.id != radar.id]
@@ -169,7 +169,7 @@ def test_radar_counts_as_often_as_it_fills(workshop: Workshop) -> None:
             assert arrays.covered is not None
             gaps[filler] = gaps.get(filler, 0) + (arrays.covered & ~arrays.valid)
     own = {entry.id for entry in programme.observations}
-    reads = observations_of(work, Ledger(), BlockState())
+    reads = observations_of(work, BlockState())
     radar = {found.observation.id: found for found in reads if found.observation.sensor is Sensor.S1}
     assert max(found.weight.max() for found in radar.values()) > 1
     for name, found in radar.items():

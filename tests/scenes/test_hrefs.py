@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from betaearth.scenes.hrefs import on_blob_storage, plain, recorded, unsigned
+from betaearth.scenes.hrefs import lasting, on_blob_storage, plain, recorded, unsigned
 
 BLOB = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/U/B02.tif"
 SAS = (
@@ -30,6 +30,8 @@ SAS = (
         ("https://b.org/k.tif?AWSAccessKeyId=h&Signature=hush&Expires=1", "https://b.org/k.tif", "https://b.org/k.tif"),
         ("https://b.org/k.tif?st=style", "https://b.org/k.tif", "https://b.org/k.tif?st=style"),
         ("http://[broken?sig=hush", "http://[broken", "http://[broken"),
+        ("ftp://u:hush@h/a.tif?sig=hush", "ftp://h/a.tif", "ftp://u:hush@h/a.tif?sig=hush"),
+        ("file:///data/what?/a.tif", "file:///data/what?/a.tif", "file:///data/what?/a.tif"),
         ("s3://bucket/a?b.tif", "s3://bucket/a?b.tif", "s3://bucket/a?b.tif"),
         ("/data/what?/a.tif", "/data/what?/a.tif", "/data/what?/a.tif"),
     ],
@@ -45,3 +47,12 @@ def test_only_blobs_are_unsigned() -> None:
     for href in ("https://b.org/k.tif?sig=a", "s3://bucket/key?sig=a", "/data/a.tif?sig=a", "http://[?sig=a"):
         assert unsigned(href) == href
         assert not on_blob_storage(href)
+
+
+@pytest.mark.parametrize("base", [BLOB, "https://b.org/get?key=B02.tif"])
+def test_what_lasts_of_an_href_names_one_file(base: str) -> None:
+    mark = "&" if "?" in base else "?"
+    for signature in ("sig=a", "X-Amz-Signature=a&X-Amz-Date=b", "AWSAccessKeyId=h&Signature=a&Expires=1"):
+        assert lasting(f"{base}{mark}{signature}") == base
+    assert lasting("https://b.org/get?key=B02.tif") != lasting("https://b.org/get?key=B03.tif")
+    assert lasting("s3://bucket/a?b.tif") == "s3://bucket/a?b.tif"

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,6 +187,23 @@ def test_a_proxy_of_an_unknown_kind(server: FileServer, monkeypatch: pytest.Monk
     monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:1")
     with pytest.raises(ConfigError, match="proxy"):
         Client(patience=QUICK).get(f"{server.url}/a.bin")
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authorities_of_the_environment(
+    variable: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    pool = Client(patience=QUICK)._pool("https://example.org/")
+    assert pool.connection_pool_kw["ca_cert_dir"] == str(tmp_path)
+    monkeypatch.setenv(variable, str(tmp_path / "a.bin"))
+    pool = Client(patience=QUICK)._pool("https://example.org/")
+    assert pool.connection_pool_kw["ca_certs"] == str(tmp_path / "a.bin")
+    monkeypatch.setenv(variable, str(tmp_path / "none.pem"))
+    with pytest.raises(ConfigError, match=rf"{variable} names .*none\.pem, which is not there"):
+        Client(patience=QUICK).get("https://127.0.0.1:1/a.bin")
+    assert server.seen == []
 
 
 def test_no_redirect_leads_into_the_clear(server: FileServer, client: Client) -> None:

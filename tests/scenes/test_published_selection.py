@@ -90,6 +90,7 @@ def test_the_search_is_cut_by_sensor_unless_all_is_wanted(make_granule: MakeGran
     assert cut.rejected == {"old": BEYOND_RESULTS}
     every = published(granules, SelectionOptions(policy="published", max_results=None), sensors=BOTH)
     assert [scene.id for scene in every.chosen] == ["radar", "old", "new"]
+    assert every.rejected == {}
 
 
 def test_radar_beyond_the_published_one_a_quarter_is_the_newest(make_granule: MakeGranule) -> None:

@@ -142,6 +142,7 @@ def opened(store: Store) -> tuple[RangeOpener, RangeFile]:
 def test_a_file_for_gdal(store: Store) -> None:
     opener, file = opened(store)
     assert opener.path.endswith("/my a.tif")
+    assert RangeOpener("https://host.org/a%00b", RangeReader("a.tif", store.fetch)).path.endswith("/a")
     assert opener.size(opener.path) == file.size == len(BYTES)
     assert opener.isfile(opener.path)
     assert not opener.isfile("my a.tif.aux.xml")
@@ -159,7 +160,7 @@ def test_no_two_files_are_called_the_same(store: Store) -> None:
     assert opened(store)[0].path != opened(store)[0].path
 
 
-@pytest.mark.parametrize("trouble", [ConfigError("no"), TransientError("no")])
+@pytest.mark.parametrize("trouble", [ConfigError("no"), TransientError("no"), ZeroDivisionError("no")])
 def test_trouble_is_kept_and_ends_the_asking(trouble: Exception, store: Store) -> None:
     opener, file = opened(store)
     assert file.read(4) == BYTES[:4]
@@ -179,3 +180,13 @@ def test_other_errors_pass(store: Store) -> None:
     opener, _ = opened(store)
     with pytest.raises(KeyError), opener.troubles():
         raise KeyError
+
+
+def test_trouble_keeps_its_own_cause(store: Store) -> None:
+    opener, file = opened(store)
+    assert file.read(4) == BYTES[:4]
+    store.trouble = DataError("gone")
+    assert file.get_byte_ranges([500_000], [5]) == [bytes(5)]
+    with pytest.raises(TransientError, match="a moment ago") as caught, opener.troubles():
+        raise OSError("GDAL says so")
+    assert caught.value.__cause__ is store.trouble

@@ -125,7 +125,7 @@ def test_an_endpoint_that_is_none(body: bytes, signer: PlanetaryComputerSigner, 
     error: Any = caught.value
     assert "hushhush" not in str(error)
     assert error.__cause__ is None
-    assert error.__suppress_context__
+    assert error.__context__ is None
 
 
 def test_no_blob(signer: PlanetaryComputerSigner) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from pystac_client.exceptions import APIError
 from rasterio.warp import transform
+from requests.exceptions import SSLError
 from shapely.geometry import shape
 from urllib3 import HTTPResponse, Retry
 from urllib3.connection import HTTPConnection
@@ -25,7 +27,7 @@ from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes import paging
 from betaearth.scenes.model import Sensor
 from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, OffsetRule
-from betaearth.scenes.stac_api import StacApiSource, patient_retry
+from betaearth.scenes.stac_api import StacApiSource, api_errors, patient_retry
 
 MakeItem = Callable[..., dict[str, Any]]
 S2 = frozenset({Sensor.S2_L2A})
@@ -379,10 +381,33 @@ def test_nobody_answers(grid: PixelGrid) -> None:
         StacApiSource(url, PLANETARY_COMPUTER_SPELLING, retry=Retry(0)).search(grid, 2021, S2)
 
 
-@pytest.mark.parametrize("url", ["http://", "https:///api", "http://.host"])
+@pytest.mark.parametrize("status", [500, 200], ids=["answers with a fault", "is not there"])
+def test_no_query_of_a_page_is_told(status: int, api: Api, source: StacApiSource, grid: PixelGrid) -> None:
+    host = api.url if status == 500 else "http://127.0.0.1:1"
+    following = {"rel": "next", "method": "GET", "href": f"{host}/search?token=hushhush"}
+    page = {"type": "FeatureCollection", "features": [], "links": [following]}
+    api.fails("/search", 200, body=json.dumps(page).encode())
+    api.fails("/search", status, times=9)
+    with pytest.raises(TransientError, match="/search") as caught:
+        source.search(grid, 2021, S2)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_certificate_is_a_matter_of_the_set_up() -> None:
+    said = "HTTPSConnectionPool: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+    for error, expected in ((SSLError(said), ConfigError), (SSLError("EOF occurred"), TransientError)):
+        with pytest.raises(expected, match=r"https://api\.org"), api_errors("https://api.org"):
+            try:
+                raise error
+            except SSLError as cause:
+                raise APIError(str(cause))  # noqa: B904  # as pystac-client does
+
+
+@pytest.mark.parametrize("url", ["http://", "https:///api", "http://.host", "http://[half", "https://u:hush@/api"])
 def test_an_address_that_is_none(url: str, grid: PixelGrid) -> None:
-    with pytest.raises(ConfigError, match="is not an address"):
+    with pytest.raises(ConfigError, match="is not an address") as caught:
         StacApiSource(url, PLANETARY_COMPUTER_SPELLING, retry=Retry(0)).search(grid, 2021, S2)
+    assert "hush" not in str(caught.value)
 
 
 def test_level_1c_may_be_absent_and_nothing_else(
