@@ -108,7 +108,7 @@ class ProductionWords:
     ] = None
     max_cloud: Annotated[
         float | None,
-        typer.Option("--max-cloud", help="Highest cloud cover of a Sentinel-2 scene, percent.  [default: 20]"),
+        typer.Option("--max-cloud", help="Percent of cloud that a Sentinel-2 scene must stay below.  [default: 20]"),
     ] = None
     max_per_quarter: Annotated[
         int | None, typer.Option("--max-per-quarter", help="Most Sentinel-2 scenes a quarter.  [default: 6]")

@@ -118,7 +118,7 @@ class TimeLeftColumn(ProgressColumn):
 
 def line_of(event: Event, *, verbose: bool) -> str | None:
     """Spell an event as a line for people, in rich's markup; None for one that only moves a bar."""
-    of = f"{event.cell} {event.year}" if isinstance(event, TileYearEvent) else ""
+    of = escape(f"{event.cell} {event.year}") if isinstance(event, TileYearEvent) else ""
     line = None
     match event:
         case Notice():
@@ -147,7 +147,7 @@ class TerminalSink:
         self.verbose = verbose
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

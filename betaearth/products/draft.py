@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.bands import EMBEDDING_BANDS, QUALITY_BANDS, Bands, Codes, embedding_codes, quality_codes
+from betaearth.products.bands import EMBEDDING_BANDS, QUALITY_BANDS, Bands, embedding_codes, quality_codes
 from betaearth.products.blocks import BlockFolder, observed_anywhere
 from betaearth.products.cog import write_averaged_cog
 from betaearth.products.embedding import Embedding
@@ -111,33 +110,24 @@ class BandsDraft:
         self._bands = Bands(names, dtype, nodata, scales=(1.0,) * len(names))
         self._blocks = BlockFolder(folder, "bands", self._bands, grid)
 
-    def put(self, place: Place, data: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> None:
+    def put(self, place: Place, data: NDArray[Any]) -> None:
         """Write a block.
 
         Args:
             place: rows and columns of the grid, on the lattice of `betaearth.products.tiling.check_place`.
-            data: (band, y, x) of the place.
-            valid: (y, x); False gives no data in all bands. None where the data hold it already.
+            data: (band, y, x) of the place, as stored.
 
         Raises:
-            DataError: a block cannot lie there, or data or validity have another size or type.
+            DataError: a block cannot lie there, or the data have another size or type.
             RuntimeError: the file does not hold what was written.
         """
         _check_size(data.shape[1:], place)
-        if valid is not None:
-            _check_size(valid.shape, place)
         if (len(data), data.dtype.name) != (len(self._bands.names), self._bands.dtype):
             raise DataError(
                 f"{len(data)} bands of {data.dtype} are not {len(self._bands.names)} of {self._bands.dtype}"
             )
 
-        def encode(rows: slice) -> Codes:
-            codes: Codes = np.moveaxis(data[:, rows], 0, -1)
-            if valid is None:
-                return codes
-            return np.where(valid[rows, :, np.newaxis], codes, codes.dtype.type(self._bands.nodata))
-
-        self._blocks.put(place, encode)
+        self._blocks.put(place, lambda rows: np.moveaxis(data[:, rows], 0, -1))
 
     def holds(self, place: Place) -> bool:
         """Tell whether a block is there, whole.
@@ -161,37 +151,6 @@ class BandsDraft:
         raster = self._blocks.raster()
         write_averaged_cog(path, raster, tags)
         verify_cog(path, raster)
-
-
-def write_scene_cog(
-    path: Path,
-    data: NDArray[Any],
-    valid: NDArray[np.bool_],
-    grid: PixelGrid,
-    *,
-    names: tuple[str, ...],
-    nodata: float,
-    tags: Mapping[str, str],
-) -> None:
-    """Write the bands of a scene that is in memory.
-
-    Args:
-        path: file to write, replaced where it is there; its folder must be.
-        data: (band, y, x) of the grid; int8, uint16 or float32.
-        valid: (y, x); False gives no data in all bands.
-        grid: where the pixels lie.
-        names: of the bands.
-        nodata: stored where there is no data.
-        tags: metadata of the file, name to text.
-
-    Raises:
-        DataError: data, validity or names do not fit.
-        RuntimeError: the file is not what was to be written.
-    """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        draft = BandsDraft(Path(folder), grid, names, data.dtype.name, nodata)
-        draft.put((slice(0, grid.height), slice(0, grid.width)), data, valid)
-        draft.render(path, tags)
 
 
 def _check_size(shape: tuple[int, ...], place: Place) -> None:

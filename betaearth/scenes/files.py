@@ -107,6 +107,8 @@ class Files:
         answer = self._client.get(href, span=(start, stop))
         version = answer.headers.get("ETag")
         if answer.status == OK:
+            if "html" in answer.headers.get("Content-Type", ""):
+                raise ConfigError(f"{plain(href)}: the server sends a web page in place of the file; is there a login?")
             return ObjectPart(answer.body, 0, len(answer.body), version)
         return part_of(answer.headers.get("Content-Range"), answer.body, version, plain(href))
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.affinity import translate
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
@@ -14,10 +16,15 @@ from shapely.geometry.base import BaseGeometry
 from betaearth.errors import DataError
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import Bounds, PixelGrid
+from betaearth.grid.utm import reproject_points
 from betaearth.scenes.model import Granule, Scene
 
 NEAR_DEG = 0.02
 """Degrees of latitude, some 2 km."""
+SEGMENT_DEG = 0.02
+"""Between points of an outline that is projected: over 2 km a parallel bends by less than a pixel."""
+MARGIN_PX = 6
+"""What an outline may miss of a grid."""
 
 
 def check_footprint(geometry: Mapping[str, Any], where: str) -> None:
@@ -64,16 +71,37 @@ def shares_ground(granule: Granule, ground: BaseGeometry) -> bool:
 
 
 def near(granule: Granule, grid: PixelGrid) -> bool:
-    """Tell whether a granule's files may reach a pixel grid, which only the files know for sure.
+    """Tell whether a granule's files may reach a pixel grid; see `reach`."""
+    return bool(_grown(granule).intersects(ground_of_grid(grid)))
+
+
+def reach(granule: Granule, grid: PixelGrid) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a pixel grid that a granule's files may reach, which only they know for sure.
 
     What an Item says of its ground are straight lines between a few corners, where the files' edges are bent by up
-    to a kilometre; `NEAR_DEG` is well beyond that.
+    to a kilometre; `NEAR_DEG` is well beyond that. None where they reach nothing.
     """
+    shared = _grown(granule).intersection(ground_of_grid(grid))
+    if shared.is_empty:
+        return None
+    points = shapely.get_coordinates(shapely.segmentize(shared, SEGMENT_DEG))
+    xs, ys = reproject_points(points[:, 0], points[:, 1], grid.epsg)
+    columns = _span((xs - grid.west) / grid.resolution, grid.width)
+    rows = _span((grid.north - ys) / grid.resolution, grid.height)
+    return None if rows.start == rows.stop or columns.start == columns.stop else (rows, columns)
+
+
+def _span(places: NDArray[np.float64], size: int) -> slice:
+    """Return the pixels of an axis around places on it, with a margin."""
+    first, last = math.floor(float(places.min())) - MARGIN_PX, math.ceil(float(places.max())) + MARGIN_PX
+    return slice(min(max(first, 0), size), min(max(last, 0), size))
+
+
+def _grown(granule: Granule) -> BaseGeometry:
     west, south, east, north = granule.bounds
     aside = NEAR_DEG / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.05)
     span = (east - west) % 360.0 if west > east else east - west
-    grown = shapely.box(west - aside, south - NEAR_DEG, west + span + aside, north + NEAR_DEG)
-    return bool(grown.intersects(ground_of_grid(grid)))
+    return shapely.box(west - aside, south - NEAR_DEG, west + span + aside, north + NEAR_DEG)
 
 
 def footprint_coverage(scenes: Iterable[Scene], grid: PixelGrid) -> dict[str, float]:

@@ -156,8 +156,13 @@ def read_classification(href: str, grid: PixelGrid, dilation_px: int, files: Fil
     return _band(window, own, scl_usable(layer.values, radius)[rows, columns])
 
 
-def joined_valid(bands: Mapping[str, Band | None], grid: PixelGrid) -> Mask:
+def joined_valid(bands: Mapping[str, Band | None], grid: PixelGrid, *, whole: int) -> Mask:
     """(y, x); True where every band of a granule has data.
+
+    Args:
+        bands: as they were read.
+        grid: where to, a part of the scene's.
+        whole: pixels of the scene's grid.
 
     Raises:
         DataError: the bands do not belong together: their files cover different ground, or one is blank where the
@@ -167,7 +172,7 @@ def joined_valid(bands: Mapping[str, Band | None], grid: PixelGrid) -> Mask:
     masks = {name: np.zeros(grid.shape, np.bool_) if band is None else band.layer.valid for name, band in bands.items()}
     valid: Mask = np.logical_and.reduce(list(masks.values()))
     if not valid.any():
-        _check_blank(masks)
+        _check_blank(masks, whole)
     return valid
 
 
@@ -186,10 +191,10 @@ def _check_extents(bands: Mapping[str, Band]) -> None:
             )
 
 
-def _check_blank(masks: Mapping[str, Mask]) -> None:
+def _check_blank(masks: Mapping[str, Mask], whole: int) -> None:
     blank = [name for name, mask in masks.items() if not mask.any()]
     others = [mask for name, mask in masks.items() if name not in blank]
-    if blank and others and np.logical_and.reduce(others).mean() > BLANK_SHARE:
+    if blank and others and np.logical_and.reduce(others).sum() > BLANK_SHARE * whole:
         raise DataError(f"{', '.join(blank)} has no data where the other bands have")
 
 

@@ -1,7 +1,8 @@
 """Scenes onto a pixel grid, read ahead by a pool of threads.
 
 Reading over the network is waiting: a scene is some ten files of which each needs a few requests, so many are
-read at once, while results come in the order asked for and no more than three scenes are held.
+read at once, while results come in the order asked for. Three scenes are being read or wait to be taken, beside the one
+that is in use.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from betaearth.errors import DataError
 from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.elevation import elevation_layer, with_sea
 from betaearth.scenes.files import Files
-from betaearth.scenes.footprints import near
+from betaearth.scenes.footprints import near, reach
 from betaearth.scenes.granule_bands import (
     RULES,
     Band,
@@ -39,9 +40,11 @@ from betaearth.scenes.raster import RasterWindow, read_window
 from betaearth.scenes.withheld import withheld_tiles
 
 HELD = 3
-"""Scenes held at once: one in use, the others being read."""
+"""Scenes that are being read or wait to be taken."""
 
 Finish = Callable[[], SceneArrays]
+Place = tuple[slice, slice]
+"""(rows, columns)"""
 
 
 def read_scene(
@@ -101,23 +104,27 @@ class _Desk:
 
     def begin(self, scene: Scene) -> Finish:
         """Start to read a scene; what is returned waits for it."""
-        granules = [granule for granule in scene.granules if near(granule, self.grid)]
         if scene.sensor is Sensor.DEM:
+            tiles = [granule for granule in scene.granules if near(granule, self.grid)]
             read = partial(self._read_tile, scene.sensor)
-            return partial(self._finish_dem, scene, [GranuleBands.begin(tile, self.pool, read) for tile in granules])
-        return partial(self._finish, scene, [self._begin_granule(granule) for granule in granules])
+            return partial(self._finish_dem, scene, [GranuleBands.begin(tile, self.pool, read) for tile in tiles])
+        places = [(granule, reach(granule, self.grid)) for granule in scene.granules]
+        return partial(self._finish, scene, [self._begin(granule, place) for granule, place in places if place])
 
-    def _begin_granule(self, granule: Granule) -> GranuleBands[Band | None]:
+    def _begin(self, granule: Granule, place: Place) -> _Part:
+        """Start to read a granule onto the part of the grid that it may reach, so that it takes no more memory."""
+        part = self.grid.part(*place)
         try:
             self._offset(granule)
         except DataError as error:
-            return GranuleBands(granule, {}, str(error))
-        return GranuleBands.begin(granule, self.pool, partial(self._read_band, granule.sensor))
+            return _Part(place, part, GranuleBands(granule, {}, str(error)))
+        read = partial(self._read_band, part, granule.sensor)
+        return _Part(place, part, GranuleBands.begin(granule, self.pool, read))
 
-    def _read_band(self, sensor: Sensor, name: str, href: str) -> Band | None:
+    def _read_band(self, part: PixelGrid, sensor: Sensor, name: str, href: str) -> Band | None:
         if name == SCL:
-            return read_classification(href, self.grid, self.options.cloud_dilation, self.files)
-        return read_band(href, self.grid, rule_of(name, sensor, self.profile), self.files)
+            return read_classification(href, part, self.options.cloud_dilation, self.files)
+        return read_band(href, part, rule_of(name, sensor, self.profile), self.files)
 
     def _read_tile(self, sensor: Sensor, name: str, href: str) -> RasterWindow | None:
         return read_window(href, self.grid, rule_of(name, sensor, self.profile), self.files)
@@ -127,21 +134,23 @@ class _Desk:
             return 0
         return offset_to_add(granule, self.options.radiometry, self.profile.offsets)
 
-    def _finish(self, scene: Scene, parts: Sequence[GranuleBands[Band | None]]) -> SceneArrays:
+    def _finish(self, scene: Scene, parts: Sequence[_Part]) -> SceneArrays:
         mosaic = _Mosaic.empty(scene.sensor, self.grid)
         unreadable: dict[str, str] = {}
         offsets: dict[str, int] = {}
         for part in parts:
+            granule = part.bands.granule
             try:
-                bands = part.finish()
-                take = joined_valid(bands, self.grid)
+                bands = part.bands.finish()
+                take = joined_valid(bands, part.grid, whole=self.grid.width * self.grid.height)
             except DataError as error:
-                unreadable[part.granule.id] = str(error)
+                unreadable[granule.id] = str(error)
                 continue
-            offset = self._offset(part.granule)
-            mosaic.add({name: band for name, band in bands.items() if band is not None}, take, offset)
+            offset = self._offset(granule)
+            there = {name: band for name, band in bands.items() if band is not None}
+            mosaic.at(part.place).add(there, take, offset)
             if scene.sensor is not Sensor.S1:
-                offsets[part.granule.id] = offset
+                offsets[granule.id] = offset
         return SceneArrays(scene, mosaic.data, mosaic.valid, unreadable, offsets, mosaic.covered)
 
     def _finish_dem(self, scene: Scene, parts: Sequence[GranuleBands[RasterWindow | None]]) -> SceneArrays:
@@ -161,6 +170,17 @@ class _Desk:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A granule that is being read."""
+
+    place: Place
+    """Rows and columns of the scene's grid."""
+    grid: PixelGrid
+    """That part of it."""
+    bands: GranuleBands[Band | None]
+
+
+@dataclass(frozen=True)
 class _Mosaic:
     """A pixel comes in all bands from the first granule that has data in all of them."""
 
@@ -177,6 +197,10 @@ class _Mosaic:
         names, rule = BANDS[sensor], RULES[sensor]
         data = np.full((len(names), *grid.shape), rule.nodata, rule.dtype)
         return cls(data, np.zeros(grid.shape, np.bool_), np.zeros(grid.shape, np.bool_), names)
+
+    def at(self, place: Place) -> _Mosaic:
+        """Return the part at some rows and columns; what is added there is added here."""
+        return _Mosaic(self.data[(slice(None), *place)], self.valid[place], self.covered[place], self.names)
 
     def add(self, bands: dict[str, Band], have: Mask, offset: int) -> None:
         """Fill what is open from a granule that has data in all bands at `have`."""

@@ -143,7 +143,7 @@ def _providers(facts: Facts) -> list[dict[str, Any]]:
         "description": "Software that computed the embeddings; the manifests state its versions.",
         "roles": ["processor"],
         "processing:level": "L4",
-        "processing:lineage": "Scenes of a calendar year are embedded singly, then averaged on the sphere.",
+        "processing:lineage": "Observations of a calendar year are embedded one by one, then averaged on the sphere.",
     }
     copernicus = {
         "name": "Copernicus Programme",

@@ -145,8 +145,11 @@ def _lineage(manifest: Manifest) -> str:
     sensors = Counter(scene.sensor for scene in manifest.scenes)
     counted = ", ".join(f"{count} of {sensor}" for sensor, count in sorted(sensors.items()))
     network = variant.name if variant.trained else f"{variant.name}, a seeded initialisation without training"
+    seen = f"{len(manifest.scenes)} scenes"
+    if any(len(observation.scenes) > 1 for observation in manifest.observations):
+        seen = f"{len(manifest.observations)} observations, together of {seen},"
     return (
-        f"Mean on the unit sphere of the embeddings of {len(manifest.scenes)} scenes "
+        f"Mean on the unit sphere of the embeddings of {seen} "
         f"of {manifest.request.year} ({counted}) from {manifest.source_title}; network: {network}."
     )
 

@@ -194,7 +194,8 @@ def s3_errors(uri: str) -> Iterator[None]:
     Raises:
         DataError: there is no such object.
         ConfigError: there is no such bucket, no permission, or no credentials.
-        TransientError: throttled, an expired token, a server's fault, or no connection.
+        TransientError: throttled, an expired token, credentials that a server gives out but not now, a server's fault,
+            or no connection.
     """
     from botocore import exceptions
 
@@ -223,10 +224,18 @@ def s3_errors(uri: str) -> Iterator[None]:
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
         exceptions.ProfileNotFound,
+        exceptions.SSOError,
     ) as error:
         raise ConfigError(f"{uri} cannot be read without credentials: {error}") from error
     except (
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.TokenRetrievalError,
+    ) as error:
+        raise TransientError(f"{uri}: the credentials cannot be had now: {error}") from error
+    except (
         exceptions.ConnectionError,
+        exceptions.FlexibleChecksumError,
         exceptions.HTTPClientError,
         exceptions.IncompleteReadError,
         exceptions.ResponseStreamingError,

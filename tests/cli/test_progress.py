@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from betaearth.cli.progress import TerminalSink, TimeLeftColumn, line_of, progress
 from betaearth.events import (
@@ -97,6 +98,14 @@ def test_a_bar_goes_with_its_tile_year_and_the_next_starts_without_its_block() -
 )
 def test_lines(event: Event, line: str | None) -> None:
     assert line_of(event, verbose=True) == line
+
+
+def test_an_area_may_have_any_name() -> None:
+    name = "fields [draft] [/old]"
+    _, shown = tell(TileYearStarted(name, 2024))
+    assert f"{name} 2024: searching" in shown
+    line = line_of(Resumed(name, 2024, scenes=3), verbose=False)
+    assert Text.from_markup(line or "").plain.startswith(f"{name} 2024: goes on")
 
 
 def test_a_scene_has_a_line_only_where_it_is_asked_for() -> None:

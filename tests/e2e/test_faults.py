@@ -376,8 +376,16 @@ def test_too_few_scenes_are_left(bench: Bench, tmp_path: Path, workbench: Path) 
     for item in bench.server.catalog.items:
         if item["collection"] == "sentinel-2-l2a":
             spoil_by_404(bench, bench.place(item["id"], "B08"), workbench)
-    with pytest.raises(DataError, match=r"only 4 of the 8 chosen scenes could be read.*B08.*is not there"):
+    with pytest.raises(DataError, match=r"none of the 4 chosen scenes could be read.*B08.*is not there"):
         bench.make(tmp_path / "store", min_scenes=5)
+    assert not written(tmp_path)
+
+
+def test_radar_does_not_stand_in_for_a_year_of_optical_scenes(bench: Bench, tmp_path: Path) -> None:
+    """The Sentinel-1 scenes alone would be enough by their number."""
+    bench.server.fail("SCL.tif", None, "404")
+    with pytest.raises(DataError, match=r"none of the \d+ chosen scenes could be read.*SCL.tif is not there"):
+        bench.make(tmp_path / "store")
     assert not written(tmp_path)
 
 

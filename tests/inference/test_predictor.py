@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from betaearth.errors import DataError
+from betaearth.inference import predictor as module
 from betaearth.inference.blend import CUDA_ROWS
 from betaearth.inference.blocks import whole
 from betaearth.inference.elevation import Elevation
@@ -204,8 +205,11 @@ def test_shared_elevation_is_encoded_once_and_gives_the_same(network: EmbeddingN
     hook.remove()
 
 
-def test_shared_elevation_is_encoded_alike_whatever_was_needed_first(network: EmbeddingNetwork) -> None:
+def test_shared_elevation_is_encoded_alike_whatever_was_needed_first(
+    network: EmbeddingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that was stopped goes on with other scenes first, and the size of a batch shows in the last bits."""
+    monkeypatch.setattr(module, "CPU_WINDOWS", 1)
     block = whole((230, 200), tile_size=64, overlap=32)
     elevation = Elevation(np.random.default_rng(2).uniform(0, 900, (1, 230, 200)).astype(np.float32), block)
     corner = np.zeros((230, 200), dtype=np.bool_)

@@ -245,6 +245,13 @@ def test_a_server_without_ranges(
         read(files, f"{file_server.url}/{cog.name}")
 
 
+def test_a_web_page_is_no_damaged_file(cog: Path, files: Files, file_server: FileServer) -> None:
+    """Else a login page would leave out granule after granule, each as corrupt."""
+    file_server.faults[cog.name] = Fault("status", times=99, status=200, headers={"Content-Type": "text/html"})
+    with pytest.raises(ConfigError, match=r"/a\.tif: the server sends a web page"):
+        read(files, f"{file_server.url}/{cog.name}")
+
+
 def test_a_file_that_names_others_is_not_followed(cog: Path, files: Files, file_server: FileServer) -> None:
     from rasterio.shutil import copy
 
@@ -253,7 +260,9 @@ def test_a_file_that_names_others_is_not_followed(cog: Path, files: Files, file_
         read(files, f"{file_server.url}/a.vrt")
 
 
-@pytest.mark.parametrize("href", ["gs://bucket/a.tif", "ftp://me:hush@host/a.tif?sig=hush", "HTTPS://host/a.tif?sig=hush"])
+@pytest.mark.parametrize(
+    "href", ["gs://bucket/a.tif", "ftp://me:hush@host/a.tif?sig=hush", "HTTPS://host/a.tif?sig=hush"]
+)
 def test_what_is_no_place(href: str) -> None:
     with pytest.raises(ConfigError, match="give a path") as caught:
         read(Files(), href)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import shapely
+from pyproj import Transformer
 
-from betaearth.grid.patch import footprint_geometry
+from betaearth.grid.patch import area_pixel_grid, footprint_geometry
 from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.footprints import (
     covered_share,
@@ -15,6 +16,7 @@ from betaearth.scenes.footprints import (
     ground_of,
     ground_of_grid,
     near,
+    reach,
     shares_ground,
 )
 from betaearth.scenes.model import Granule, Scene
@@ -112,3 +114,50 @@ def test_granules_that_may_reach_a_grid(
     bounds: tuple[float, float, float, float], reaches: bool, grid: PixelGrid, make_granule: MakeGranule
 ) -> None:
     assert near(make_granule(bounds=bounds), grid) is reaches
+
+
+def inside(place: tuple[slice, slice] | None, grid: PixelGrid, lon: float, lat: float) -> bool:
+    """Whether the pixel of a point is in a place, by pyproj alone."""
+    x, y = Transformer.from_crs(4326, grid.epsg, always_xy=True).transform(lon, lat)
+    row, column = int((grid.north - y) // 10), int((x - grid.west) // 10)
+    return place is not None and row in range(*place[0].indices(10**6)) and column in range(*place[1].indices(10**6))
+
+
+@pytest.mark.parametrize(
+    ("epsg", "bounds"),
+    [
+        (32633, (13.2, 48.8, 13.35, 48.9)),
+        (32633, (13.0, 48.0, 13.3, 48.84)),
+        (32633, (9.0, 40.0, 20.0, 60.0)),
+        (32633, (13.42, 48.86, 13.43, 48.87)),
+    ],
+)
+def test_what_a_granule_may_reach_holds_all_of_it(
+    epsg: int, bounds: tuple[float, float, float, float], make_granule: MakeGranule
+) -> None:
+    grid = area_pixel_grid((13.2, 48.7, 13.5, 48.9))
+    assert grid.epsg == epsg
+    west, south, east, north = bounds
+    place = reach(make_granule(bounds=bounds), grid)
+    steps = [index / 40 for index in range(41)]
+    for lon in (west + (east - west) * step for step in steps):
+        for lat in (south + (north - south) * step for step in steps):
+            if 13.2 < lon < 13.5 and 48.7 < lat < 48.9:
+                assert inside(place, grid, lon, lat)
+    assert place is not None
+    assert all(0 <= part.start < part.stop <= size for part, size in zip(place, grid.shape, strict=True))
+
+
+def test_a_small_granule_reaches_little_and_a_far_one_nothing(make_granule: MakeGranule) -> None:
+    grid = area_pixel_grid((13.2, 48.7, 13.5, 48.9))
+    place = reach(make_granule(bounds=(13.42, 48.86, 13.43, 48.87)), grid)
+    assert place is not None
+    assert max(part.stop - part.start for part in place) < 700
+    assert reach(make_granule(bounds=(14.0, 48.7, 14.5, 48.9)), grid) is None
+
+
+def test_what_is_reached_across_180_degrees(make_granule: MakeGranule) -> None:
+    grid = area_pixel_grid((179.9, -17.1, -179.9, -17.0))
+    for bounds in ((-180.0, -18.0, -179.95, -16.0), (179.95, -18.0, 180.0, -16.0), (179.95, -18.0, -179.95, -16.0)):
+        lon = bounds[0] + 0.02
+        assert inside(reach(make_granule(bounds=bounds), grid), grid, lon, -17.05)

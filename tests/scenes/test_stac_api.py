@@ -395,12 +395,11 @@ def test_no_query_of_a_page_is_told(status: int, api: Api, source: StacApiSource
 
 def test_a_certificate_is_a_matter_of_the_set_up() -> None:
     said = "HTTPSConnectionPool: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
-    for error, expected in ((SSLError(said), ConfigError), (SSLError("EOF occurred"), TransientError)):
+    for cause, expected in ((SSLError(said), ConfigError), (SSLError("EOF occurred"), TransientError)):
+        error = APIError(str(cause))
+        error.__context__ = cause
         with pytest.raises(expected, match=r"https://api\.org"), api_errors("https://api.org"):
-            try:
-                raise error
-            except SSLError as cause:
-                raise APIError(str(cause))  # noqa: B904  # as pystac-client does
+            raise error
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///api", "http://.host", "http://[half", "https://u:hush@/api"])

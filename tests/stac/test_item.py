@@ -12,7 +12,7 @@ import pytest
 import shapely.geometry
 
 from betaearth.errors import DataError
-from betaearth.products.manifest import Manifest
+from betaearth.products.manifest import Manifest, ObservationRecord
 from betaearth.stac.document import to_bytes
 from betaearth.stac.item import item_document, item_from_manifest
 
@@ -172,6 +172,21 @@ def test_what_is_not_what_it_seems_says_so(document: Document) -> None:
     assert demo["properties"]["betaearth:provenance"]["synthetic"] is True
     collection = next(link for link in demo["links"] if link["rel"] == "collection")
     assert "untrained" in collection["title"]
+
+
+def test_lineage_counts_what_entered_the_mean(make_manifest: Make, manifest_key_of: KeyOf) -> None:
+    manifest = make_manifest()
+    names = [scene.id for scene in manifest.scenes]
+    singly = [ObservationRecord(scenes=[name], doy=9) for name in names]
+    pairs = [ObservationRecord(scenes=names[:2], doy=9), ObservationRecord(scenes=names[1:3], doy=99)]
+    said = []
+    for observations in ([], singly, pairs):
+        given = manifest.model_copy(update={"observations": observations})
+        item = item_from_manifest(given, manifest_key=manifest_key_of(manifest), manifest_bytes=b"")
+        said.append(item.properties["processing:lineage"])
+    assert said[0] == said[1]
+    assert "embeddings of 4 scenes of 2024 (4 of s2_l2a)" in said[0]
+    assert "embeddings of 2 observations, together of 4 scenes, of 2024 (4 of s2_l2a)" in said[2]
 
 
 def test_granules_are_counted_by_fate_and_reason(document: Document) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from betaearth.errors import ConfigError, DataError, TransientError
@@ -216,6 +217,22 @@ def test_what_is_unknown_passes_untouched(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_error_that_is_not_of_s3_passes_untouched() -> None:
     with pytest.raises(ZeroDivisionError), s3_errors("s3://bucket/key"):
         _ = 1 // 0
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (exceptions.CredentialRetrievalError(provider="assume-role", error_msg="503"), TransientError),
+        (exceptions.MetadataRetrievalError(error_msg="503"), TransientError),
+        (exceptions.FlexibleChecksumError(error_msg="other bytes"), TransientError),
+        (exceptions.UnauthorizedSSOTokenError(), ConfigError),
+        (exceptions.PartialCredentialsError(provider="env", cred_var="key"), ConfigError),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_credentials_that_fail_before_a_request(raised: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected, match="s3://bucket/key"), s3_errors("s3://bucket/key"):
+        raise raised
 
 
 @pytest.mark.usefixtures("_as_owner")
