@@ -143,7 +143,7 @@ def estimate_with(settings: Settings, *, years: Iterable[int], area: Area, emit:
     jobs = [
         area_year(area.name, grid, year, model=model, source=source, options=options) for year in dict.fromkeys(years)
     ]
-    return [estimate_year(job, source, model) for job in jobs]
+    return [estimate_year(job, source, model, workers=workshop.workers) for job in jobs]
 
 
 def with_plain_vectors(settings: Settings) -> Settings:

@@ -152,8 +152,7 @@ def region_of(
             f"{given or 'no'} regions given: exactly one of bbox, GeoJSON, OSM relation and cells is needed"
         )
     if bbox is not None:
-        west, south, east, north = bbox
-        return Region.from_bbox((west, south, east, north))
+        return Region.from_bbox(bbox)
     if geojson is not None:
         return Region.from_geojson(geojson)
     if osm_relation is not None:

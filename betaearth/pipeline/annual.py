@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 KEEP_EVERY_S = 10.0
 """Seconds of work that a kill may cost: the state is kept after a scene when the last one is older than this."""
+KEEP_SHARE = 10.0
+"""How many times as long as it takes to keep the state is worked before it is kept again: a slow disk costs a tenth."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     here: int = 0
     """Observations done by this process: what the time left is reckoned from."""
+    dropped: set[str] = field(default_factory=set)
+    """Granules that were told of."""
 
     def resume(self, observations: int) -> None:
         """Tell that an earlier run did some observations."""
@@ -68,7 +71,9 @@ class Progress:
     def drop(self, unreadable: Mapping[str, str]) -> None:
         """Tell of granules that cannot be read."""
         for granule, reason in unreadable.items():
-            self.emit(GranuleDropped(self.job.name, self.job.year, granule=granule, reason=reason))
+            if granule not in self.dropped:
+                self.dropped.add(granule)
+                self.emit(GranuleDropped(self.job.name, self.job.year, granule=granule, reason=reason))
 
     def advance(self, read: ReadObservation) -> None:
         """Tell of an observation."""
@@ -118,14 +123,13 @@ def compute_annual(
         DataError: none, or too few, of the chosen scenes could be read.
     """
     emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
-    for granule, why in choice.unreadable.items():
-        emit(GranuleDropped(job.name, job.year, granule=granule, reason=why))
-    if not choice.programme.observations:
-        refuse_unseen(job, choice)
-        return Annual(choice, Ledger(), observed=False, reason=no_scene_reason(choice), traffic=choice.traffic)
     parts = blocks_of(job)
-    before = source.files.traffic
     progress = Progress(job, emit, total=len(parts) * len(choice.programme.observations))
+    progress.drop(choice.unreadable)
+    refuse_unseen(job, choice)
+    if not choice.programme.observations:
+        return Annual(choice, Ledger(), observed=False, reason=no_scene_reason(choice), traffic=choice.traffic)
+    before = source.files.traffic
     maker = BlockMaker(model, draft, progress, checkpoint, outputs)
     ledger = Ledger()
     for index, block in enumerate(parts):
@@ -168,16 +172,18 @@ class BlockMaker:
         return ledger
 
     def _compute(self, work: BlockJob, index: int, state: BlockState, ledger: Ledger, place: Place) -> Embedding:
-        kept = time.monotonic()
+        due = time.monotonic() + KEEP_EVERY_S
 
         def done(read: ReadObservation, mean: AnnualComposite) -> None:
-            nonlocal kept
+            nonlocal due
             self.progress.advance(read)
             if self.outputs:
                 self.outputs.put_inputs(read, place, work.block.inner)
-            if self.checkpoint and time.monotonic() - kept >= KEEP_EVERY_S:
+            started = time.monotonic()
+            if self.checkpoint and started >= due:
                 self.checkpoint.keep(index, state, mean.state(), ledger)
-                kept = time.monotonic()
+                took = time.monotonic() - started
+                due = started + took + max(KEEP_EVERY_S, KEEP_SHARE * took)
 
         return compute_block(
             work,
@@ -207,11 +213,15 @@ def on_grid(block: Block, halo: int) -> Place:
 
 
 def refuse_unseen(job: Job, choice: Choice) -> None:
-    """Refuse to write down that there is nothing where scenes could not even be looked at.
+    """Refuse to go without Sentinel-2 where its scenes could not even be looked at.
+
+    A year of radar alone is another product, and a manifest would say for ever that there is nothing else.
 
     Raises:
-        DataError: a scene classification could not be read, and nothing else was chosen.
+        DataError: a scene classification could not be read, and no Sentinel-2 scene was chosen.
     """
+    if any(observation.sensor is not Sensor.S1 for observation in choice.programme.observations):
+        return
     for granule, reason in choice.unreadable.items():
         raise DataError(
             f"{job.name} {job.year}: none of the scenes that could be looked at is usable ({granule}: {reason}); "
@@ -229,24 +239,27 @@ def refuse_unreadable(job: Job, choice: Choice, ledger: Ledger) -> None:
     Raises:
         DataError: too few of the chosen scenes could be read.
     """
-    scenes = [observation.scenes[0] for observation in choice.programme.observations]
-    optical = [scene for scene in scenes if scene.sensor is not Sensor.S1]
-    counted = optical if optical or choice.unreadable else scenes
-    entries = {name: entry for name, entry in ledger.entries.items() if entry.lost}
-    lost = {scene.id: entries[scene.id].unreadable for scene in counted if scene.id in entries}
-    unreadable = ChainMap({}, *lost.values(), dict(choice.unreadable))
-    if not unreadable:
+    optical = [entry for entry in choice.programme.observations if entry.sensor is not Sensor.S1]
+    counted = optical or list(choice.programme.observations)
+    torn = {name: entry.unreadable for name, entry in ledger.entries.items() if entry.lost}
+    lost = {
+        entry.id: torn[scene.id]
+        for entry in counted
+        for index, scene in enumerate(entry.scenes)
+        if scene.id in torn and (index == 0 or scene.sensor in choice.company.needed)
+    }
+    if not lost:
         return
-    names = {scene.id for scene in counted}
-    stand_ins = [name for name, missing in ledger.replaced.items() if missing in names and name not in entries]
+    names = {entry.id for entry in counted}
+    stand_ins = [name for name, missing in ledger.replaced.items() if missing in names and name not in torn]
     left = len(counted) - len(lost) + len(stand_ins)
-    if left >= min(len(counted) + len(choice.unreadable), job.options.selection.min_scenes):
+    if left >= min(len(counted), job.options.selection.min_scenes):
         return
-    granule, reason = next(iter(unreadable.items()))
+    granule, reason = next(iter(next(iter(lost.values())).items()))
     count = "none" if left <= 0 else f"only {left}"
     raise DataError(
-        f"{job.name} {job.year}: {count} of the {len(counted) + len(choice.unreadable)} chosen scenes could be read "
-        f"({granule}: {reason}); make the source's files readable and run again"
+        f"{job.name} {job.year}: {count} of the {len(counted)} chosen scenes could be read ({granule}: {reason}); "
+        "make the source's files readable and run again"
     )
 
 

@@ -37,13 +37,10 @@ class ReadObservation(Inputs):
     observation: Observation
     scenes: tuple[SceneArrays, ...]
     """Of the observation; the pixels are in `arrays`."""
+    lost: bool
+    """Whether the leading scene, or a companion that the variant needs, could not be read at all."""
     in_place_of: str | None = None
     """Id of the chosen observation that could not be read, where this one replaces it."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether not one granule of the leading scene could be read."""
-        return _lost(self.scenes[0])
 
     @property
     def gaps(self) -> NDArray[np.uint16]:
@@ -69,6 +66,11 @@ class BlockState:
     """Sentinel-1 scene id to how many dates it fills at each pixel of the block's outer part."""
     composite: CompositeState | None = None
     """The mean with which to begin; None before the first observation."""
+
+    def take_composite(self) -> CompositeState | None:
+        """Return the mean with which to begin, and let go of it: it takes as much memory as the block."""
+        mean, self.composite = self.composite, None
+        return mean
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def compute_block(
         if not isinstance(inputs, ReadObservation):
             raise TypeError(f"{type(inputs).__name__} is no observation that this block read")
         for arrays in inputs.scenes:
-            pixels = 0 if arrays.scene.id in state.noted else _kept_pixels(arrays.valid, work.block)
+            seen = arrays.scene.sensor in inputs.arrays and arrays.scene.id not in state.noted
+            pixels = _kept_pixels(inputs.weight > 0, work.block) if seen else 0
             on_unreadable(ledger.note(arrays, pixels))
             state.noted.add(arrays.scene.id)
         if inputs.in_place_of:
@@ -162,7 +165,7 @@ def compute_block(
         None if elevation is None or not elevation.valid.any() else _metres(elevation),
         work.block,
         work.job.options.inference,
-        state=state.composite,
+        state=state.take_composite(),
         on_done=done,
         on_vectors=on_vectors,
     )
@@ -182,10 +185,10 @@ def observations_of(work: BlockJob, state: BlockState) -> Iterator[ReadObservati
         yield read
     own = [entry for entry in programme.observations if entry.sensor is Sensor.S1]
     known = {entry.id for entry in own}
-    fillers = {scene.id: Observation((scene,)) for scene in programme.fillers.values() if scene.id not in known}
-    filling = [entry for name, entry in fillers.items() if name in gaps and gaps[name].any()]
+    pool = {scene.id: scene for scene in work.choice.company.radar}
+    filling = [Observation((pool[name],)) for name, dates in gaps.items() if name not in known and dates.any()]
     radar = sorted([*own, *filling], key=lambda entry: (entry.sensed, entry.id))
-    yield from _with_stand_ins(work, state, radar, only_filling=frozenset(fillers), gaps=gaps)
+    yield from _with_stand_ins(work, state, radar, only_filling=frozenset(entry.id for entry in filling), gaps=gaps)
 
 
 def _with_stand_ins(
@@ -213,16 +216,18 @@ def _with_stand_ins(
         waiting = [entry for entry in queue if entry.id not in state.done]
         arrays = work.read(scene for entry in waiting for scene in entry.scenes)
         for entry in waiting:
+            scenes = [next(arrays) for _ in entry.scenes]
             own = entry.id not in only_filling
-            read = _observed(entry, [next(arrays) for _ in entry.scenes], own=own, gaps=gaps.get(entry.id))
-            read = replace(read, in_place_of=in_place_of.get(entry.id))
+            read = _observed(entry, scenes, work.choice.company.needed, own=own, gaps=gaps.get(entry.id))
             if read.lost:
                 lost.add(entry.id)
-            yield read
+            yield replace(read, in_place_of=in_place_of.get(entry.id))
         failed, queue = [entry for entry in queue if entry.id in lost - only_filling], []
         for entry in failed:
-            for other in work.choice.replacement(entry, used, work.job):
-                in_place_of[other.id] = entry.id
+            other = work.choice.replacement(entry, used)
+            if other is not None:
+                # What comes in the place of a stand-in comes in that of the chosen one.
+                in_place_of[other.id] = in_place_of.get(entry.id, entry.id)
                 used.add(other.id)
                 queue.append(other)
 
@@ -230,15 +235,18 @@ def _with_stand_ins(
 def _observed(
     observation: Observation,
     scenes: Sequence[SceneArrays],
+    needed: frozenset[Sensor],
     *,
     own: bool = True,
     gaps: NDArray[np.uint16] | None = None,
 ) -> ReadObservation:
     """Join what was read of an observation.
 
-    A companion of which nothing can be read is left out: the others are an observation still.
+    A companion of which nothing can be read is left out, unless the variant needs it: the others are an observation
+    still.
     """
-    there = [arrays for index, arrays in enumerate(scenes) if index == 0 or not _lost(arrays)]
+    leading, *companions = scenes
+    there = [leading, *(other for other in companions if other.scene.sensor in needed or not _lost(other))]
     valid = np.logical_and.reduce([arrays.valid for arrays in there])
     weight = valid * np.uint16(own)
     if gaps is not None:
@@ -249,12 +257,13 @@ def _observed(
         weight=weight,
         observation=observation,
         scenes=tuple(scenes),
+        lost=any(_lost(arrays) for arrays in there),
     )
 
 
 def _add_gaps(work: BlockJob, gaps: dict[str, NDArray[np.uint16]], read: ReadObservation) -> None:
     """Note where cloud hid a date that Sentinel-1 is to fill."""
-    filler = work.choice.programme.fillers.get(read.observation.id)
+    filler = work.choice.filler_of(read.observation) if read.observation.sensor is not Sensor.S1 else None
     if filler is not None:
         gaps[filler.id] = gaps.get(filler.id, np.uint16(0)) + read.gaps
 

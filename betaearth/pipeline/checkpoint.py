@@ -33,7 +33,12 @@ class Checkpoint:
     def finished(self, block: int) -> Ledger | None:
         """Return the ledger as it was when a block was done; None where it is not."""
         path = self.folder / f"block-{block}.json"
-        return Ledger.from_json(json.loads(path.read_bytes())) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return Ledger.from_json(json.loads(path.read_bytes()))
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def finish(self, block: int, ledger: Ledger) -> None:
         """Note that a block is done; its pixels must be in the draft already."""
@@ -57,10 +62,10 @@ class Checkpoint:
                     gaps={name.removeprefix(GAPS): arrays[name] for name in arrays.files if name.startswith(GAPS)},
                     composite=CompositeState(total=arrays["total"], count=arrays["count"]),
                 )
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError):
+            return state, Ledger.from_json(meta["ledger"])
+        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError):
             # A disk that lost its last writes: the block begins anew.
             return None
-        return state, Ledger.from_json(meta["ledger"])
 
     def keep(self, block: int, state: BlockState, mean: CompositeState, ledger: Ledger) -> None:
         """Keep how far a block is, in place of what was kept before."""

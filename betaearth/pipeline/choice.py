@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from betaearth._version import __version__
 from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.job import Job
@@ -16,7 +17,7 @@ from betaearth.scenes.footprints import footprint_coverage
 from betaearth.scenes.grouping import to_scenes
 from betaearth.scenes.looks import read_looks
 from betaearth.scenes.model import Granule, Look, Scene, Sensor, Source
-from betaearth.scenes.observations import Observation, Programme, Together, compose
+from betaearth.scenes.observations import Observation, ObservationOptions, Programme, Together, compose
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.scenes.profile import AbsentDem
 from betaearth.scenes.published_selection import covering, published
@@ -24,6 +25,24 @@ from betaearth.scenes.selection import Selection, missing_upstream, replacement
 
 DATED = frozenset({Sensor.S2_L2A, Sensor.S1})
 """Sensors whose scenes are selected; Level-1C follows its Level-2A."""
+COVERS_ALL = 0.99
+"""Share of the grid within a scene's footprint from which on it counts as all of it."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """The scenes that may come with others, and the rules by which they do."""
+
+    options: ObservationOptions
+    radar: tuple[Scene, ...] = ()
+    """Sentinel-1 of the one orbit direction; those that cover the whole grid, where there are any."""
+    level_1c: tuple[Scene, ...] = ()
+    needed: frozenset[Sensor] = frozenset()
+    """Dated sensors that an observation must have."""
+
+    def programme(self, chosen: Iterable[Scene]) -> Programme:
+        """Put chosen scenes together with theirs."""
+        return compose(chosen, self.radar, self.level_1c, self.options, needed=self.needed)
 
 
 @dataclass(frozen=True)
@@ -40,9 +59,7 @@ class Choice:
     """Granule id to the reason why it could not even be looked at."""
     missing: tuple[str, ...] = ()
     """What the source has nothing of, such as `s1 2021 Q2`."""
-    needed: frozenset[Sensor] = frozenset()
-    """Dated sensors that an observation must have."""
-    level_1c: tuple[Scene, ...] = ()
+    company: Company = field(default_factory=lambda: Company(ObservationOptions()))
     traffic: Traffic = field(default_factory=lambda: Traffic(0, 0))
     """What looking at scenes asked of servers."""
 
@@ -53,22 +70,33 @@ class Choice:
         return tuple(found.values())
 
     def digest(self, job: Job) -> str:
-        """Digest of the job and of every granule to be read: a stopped computation goes on only with the same."""
-        granules = [granule for scene in self.scenes for granule in scene.granules]
-        filling = [granule for scene in self.programme.fillers.values() for granule in scene.granules]
+        """Digest of the job, of every granule that may be read, and of this version of the program.
+
+        A stopped computation goes on only where all of it is the same.
+        """
+        scenes = (*self.scenes, *self.selection.chosen, *self.selection.reserves, *self.company.level_1c)
+        granules = {granule.id: granule for scene in scenes for granule in scene.granules}
         elevation = self.dem.granules if self.dem else ()
-        return fingerprint(job.digest, sources_digest(granule.version for granule in (*granules, *filling, *elevation)))
+        sources = sources_digest(granule.version for granule in (*granules.values(), *elevation))
+        return fingerprint(job.digest, fingerprint(sources, __version__))
 
-    def replacement(self, failed: Observation, used: Iterable[str], job: Job) -> tuple[Observation, ...]:
-        """Return what stands in for an observation whose leading scene cannot be read; empty where nothing is left."""
-        other = replacement(self.selection, failed.scenes[0], set(used))
-        if other is None:
-            return ()
-        return self.observations_of(other, job)
+    def replacement(self, failed: Observation, used: Iterable[str]) -> Observation | None:
+        """Return what stands in for an observation that cannot be read; None where nothing is left."""
+        tried = set(used)
+        while (other := replacement(self.selection, failed.scenes[0], tried)) is not None:
+            tried.add(other.id)
+            if found := self.observation_of(other):
+                return found
+        return None
 
-    def observations_of(self, scene: Scene, job: Job) -> tuple[Observation, ...]:
-        """Return the observation that a scene leads; empty where it lacks a companion that it needs."""
-        return programme([scene], self.selection, self.level_1c, job, self.needed).observations
+    def observation_of(self, scene: Scene) -> Observation | None:
+        """Return the observation that a scene leads; None where it lacks a companion that it needs."""
+        led = self.company.programme([scene]).observations
+        return led[0] if led else None
+
+    def filler_of(self, observation: Observation) -> Scene | None:
+        """Return the Sentinel-1 scene that fills the gaps of an observation; None where none does."""
+        return self.company.programme(observation.scenes[:1]).fillers.get(observation.id)
 
 
 def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT_WORKERS) -> Choice:
@@ -88,10 +116,14 @@ def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT
         selection, unreadable = looking.as_published(candidates, sensors & DATED)
     else:
         selection, unreadable = looking.inside([scene for scene in grouped.scenes if scene.sensor in DATED], sensors)
-    level_1c = tuple(scene for scene in grouped.scenes if scene.sensor is Sensor.S2_L1C)
     needs_all = default_together(model.variant) is Together.JOINT
-    needed = sensors - {Sensor.DEM} if needs_all else frozenset()
-    composed = programme(selection.chosen, selection, level_1c, job, needed)
+    company = Company(
+        job.options.observations,
+        radar=radar_of(selection, job),
+        level_1c=tuple(scene for scene in grouped.scenes if scene.sensor is Sensor.S2_L1C),
+        needed=sensors - {Sensor.DEM} if needs_all else frozenset(),
+    )
+    composed = company.programme(selection.chosen)
     superseded = {} if job.options.selection.policy == "published" else grouped.rejected
     return Choice(
         candidates=tuple(candidates),
@@ -101,8 +133,7 @@ def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT
         rejected=_never_read({**superseded, **selection.rejected, **composed.rejected}, composed),
         unreadable=unreadable,
         missing=missing_upstream(candidates, job.year, sensors, today=datetime.now(UTC).date()),
-        needed=needed,
-        level_1c=level_1c,
+        company=company,
         traffic=since(before, source),
     )
 
@@ -161,12 +192,15 @@ class Looking:
         )
 
 
-def programme(
-    chosen: Sequence[Scene], selection: Selection, level_1c: Sequence[Scene], job: Job, needed: frozenset[Sensor]
-) -> Programme:
-    """Put chosen scenes together; radar that was not chosen may still come with a Sentinel-2 scene, or fill it."""
-    radar = {scene.id: scene for scene in (*selection.chosen, *selection.reserves) if scene.sensor is Sensor.S1}
-    return compose(chosen, radar.values(), level_1c, job.options.observations, needed=needed)
+def radar_of(selection: Selection, job: Job) -> tuple[Scene, ...]:
+    """Return the Sentinel-1 scenes that may come with a date or fill it: those that cover all, where there are any.
+
+    One that covers half of the grid would take the other half of a clear date away.
+    """
+    scenes = {scene.id: scene for scene in (*selection.chosen, *selection.reserves) if scene.sensor is Sensor.S1}
+    coverage = footprint_coverage(scenes.values(), job.grid)
+    whole = [scene for name, scene in scenes.items() if coverage[name] >= COVERS_ALL]
+    return tuple(whole or scenes.values())
 
 
 def _never_read(rejected: Mapping[str, str], composed: Programme) -> dict[str, str]:

@@ -17,6 +17,7 @@ from betaearth.pipeline.choice import Choice, choose
 from betaearth.pipeline.job import Job
 from betaearth.products.embedding import DIMENSIONS
 from betaearth.scenes.model import BANDS, SCL, Scene, Sensor, Source
+from betaearth.scenes.options import DEFAULT_WORKERS
 
 FILE_BLOCK_M = {10: 5120.0, 20: 10240.0, 30: 30720.0}
 """Edge on the ground of a block of 512 x 512 px of a COG, or 1024 px of the DEM's, by resolution in metres: reads are
@@ -52,14 +53,14 @@ class Estimate:
     """Of `{year}.tif`."""
 
 
-def estimate_year(job: Job, source: Source, model: BetaEarth) -> Estimate:
+def estimate_year(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT_WORKERS) -> Estimate:
     """Search, choose, and reckon what the rest would take.
 
     Raises:
         ConfigError: the source cannot give the variant the inputs that it needs.
         TransientError: the source did not answer.
     """
-    choice = choose(job, source, model)
+    choice = choose(job, source, model, workers=workers)
     parts = blocks_of(job)
     scenes = [*choice.scenes, *([choice.dem] if choice.dem and choice.scenes else [])]
     observations = len(choice.programme.observations)

@@ -117,6 +117,7 @@ def generate_year(area: AreaJob) -> AreaYear:
         raise DataError(f"{manifest_path} is of another area: give this one another --name, or another output folder")
     if held and held.request_digest == job.digest:
         if is_whole(held, folder, area.files):
+            clear_work(folder, job.year)
             area.emit(TileYearSkipped(job.name, job.year))
             return area_year_of(held, folder, skipped=True)
         area = replace(area, files=area.files | kept_files(held))
@@ -129,7 +130,7 @@ def generate_year(area: AreaJob) -> AreaYear:
 def make_year(area: AreaJob) -> Manifest:
     """Make a year, going on from where an earlier run of the same choice was stopped."""
     job, started = area.job, time.monotonic()
-    choice = choose(job, area.source, area.model)
+    choice = choose(job, area.source, area.model, workers=area.workers)
     # Work that did not keep the scenes' files cannot go on as work that does.
     # Another device or arithmetic gives other last bits: a product is never of two.
     arithmetic = area.model.arithmetic(job.options.inference.precision)
@@ -137,17 +138,22 @@ def make_year(area: AreaJob) -> Manifest:
     work = work_folder(area.folder, job.year, fingerprint(choice.digest(job), asked))
     draft = Draft(subfolder(work, "draft"), job.grid, job.options.product)
     outputs = SceneOutputs(subfolder(work, "scenes"), job.grid, job.options.product, area.files)
-    annual = compute_annual(
-        job,
-        choice,
-        area.model,
-        area.source,
-        draft,
-        workers=area.workers,
-        emit=area.emit,
-        checkpoint=Checkpoint(work),
-        outputs=outputs if area.files.any else None,
-    )
+    try:
+        annual = compute_annual(
+            job,
+            choice,
+            area.model,
+            area.source,
+            draft,
+            workers=area.workers,
+            emit=area.emit,
+            checkpoint=Checkpoint(work),
+            outputs=outputs if area.files.any else None,
+        )
+    except DataError:
+        # What could not be read may be mended: the next run must not go on from here.
+        clear_work(area.folder, job.year)
+        raise
     with tempfile.TemporaryDirectory(prefix="render-", dir=work) as name:
         rendered = render(job, annual, draft, Path(name), area.source)
         manifest = renamed(describe(job, annual, rendered, area.source, prefix="", seconds=time.monotonic() - started))
@@ -166,7 +172,7 @@ def make_year(area: AreaJob) -> Manifest:
 def render_scenes(area: AreaJob, annual: Annual, outputs: SceneOutputs, folder: Path) -> dict[str, FileRecord]:
     """Write what is kept of every scene; path below `{year}_files` to its record."""
     fillers = [Observation((scene,)) for scene in annual.choice.programme.fillers.values()]
-    observations = {entry.id: entry for entry in (*fillers, *observations_read(annual, area.job))}
+    observations = {entry.id: entry for entry in (*fillers, *observations_read(annual))}
     entries = annual.ledger.entries
     read = [entry for name, entry in observations.items() if name in entries and not entries[name].lost]
     places = places_of(area.job)

@@ -10,13 +10,14 @@ from betaearth.events import Emit, Notice
 from betaearth.grid.majortom import Cell
 from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
 from betaearth.grid.pixels import PixelGrid
-from betaearth.inference.annual import default_together
+from betaearth.inference.annual import InferenceOptions, default_together
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.fingerprint import request_digest
 from betaearth.products.keys import collection_id, item_id, tile_year_prefix
 from betaearth.products.manifest import GridRecord, Request, VariantRecord
 from betaearth.scenes.model import Source
+from betaearth.scenes.observations import ObservationOptions, Together
 
 FIRST_YEAR = 2015
 """Sentinel-2A began to observe in June 2015."""
@@ -68,6 +69,8 @@ def check_year(year: int, *, today: date | None = None) -> int:
         DataError: before 2015 or in the future.
     """
     this_year = (today or datetime.now(UTC).date()).year
+    if not isinstance(year, int):
+        raise DataError(f"year {year!r} is a {type(year).__name__}; a calendar year such as {this_year} is needed")
     if not FIRST_YEAR <= year <= this_year:
         raise DataError(
             f"year {year}: there is no Sentinel-2 imagery of it; years from {FIRST_YEAR} to {this_year} can be made"
@@ -130,11 +133,15 @@ def job_of(
 
 def settled(options: ProductionOptions, model: BetaEarth) -> ProductionOptions:
     """Settle what the options leave to the variant, so that the request says it."""
-    if options.observations.together is not None:
-        return options
-    together = default_together(model.variant)
-    observations = options.observations.model_copy(update={"together": together})
-    return options.model_copy(update={"observations": observations})
+    observations, inference = options.observations, options.inference
+    together = observations.together or default_together(model.variant)
+    observations = observations.model_copy(update={"together": together})
+    # What changes no pixel is not part of what was asked.
+    if together is Together.SEPARATE and not observations.gap_fill:
+        observations = observations.model_copy(update={"s1_within_days": ObservationOptions().s1_within_days})
+    if inference.dem_scaling == "cell":
+        inference = inference.model_copy(update={"dem_range": InferenceOptions().dem_range})
+    return options.model_copy(update={"observations": observations, "inference": inference})
 
 
 def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:

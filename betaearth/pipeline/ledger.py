@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from betaearth.scenes.model import SceneArrays
@@ -16,7 +16,9 @@ class Entry:
     pixels: int = 0
     """Pixels of the grid that it observed, once for every block."""
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Granule id to the reason why its pixels are missing."""
+    """Granule id to the reason why its pixels are missing, in some block or in all."""
+    read: list[str] = field(default_factory=list)
+    """Ids of the granules of which some block was read."""
     offsets: dict[str, int] = field(default_factory=dict)
     """Granule id to the digital number that was added."""
 
@@ -40,16 +42,16 @@ class Ledger:
         new = {granule: reason for granule, reason in arrays.unreadable.items() if granule not in entry.unreadable}
         entry.pixels += pixels
         entry.unreadable |= new
+        if pixels:
+            known = {*entry.read, *arrays.unreadable}
+            entry.read += [granule.id for granule in arrays.scene.granules if granule.id not in known]
         entry.offsets |= arrays.offsets
         return new
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
-            "entries": {
-                name: {"pixels": entry.pixels, "unreadable": entry.unreadable, "offsets": entry.offsets}
-                for name, entry in self.entries.items()
-            },
+            "entries": {name: asdict(entry) for name, entry in self.entries.items()},
             "replaced": self.replaced,
         }
 

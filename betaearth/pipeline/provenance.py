@@ -16,9 +16,9 @@ from betaearth.products.draft import Draft
 from betaearth.products.fingerprint import fingerprint, sources_digest
 from betaearth.products.manifest import Fate, FileRecord, GranuleRecord, Manifest, ObservationRecord, SceneRecord
 from betaearth.products.product import RenderedProduct
+from betaearth.scenes.hrefs import recorded
 from betaearth.scenes.model import Granule, Scene, Sensor, Source
 from betaearth.scenes.observations import Observation
-from betaearth.scenes.signing import recorded
 
 SOFTWARE = ("numpy", "pyproj", "rasterio", "torch")
 AEF_ATTRIBUTION = "The AlphaEarth Foundations Satellite Embedding dataset is produced by Google and Google DeepMind."
@@ -81,7 +81,7 @@ def describe(
         source_title=source.title,
         granules=sorted(granules.values(), key=lambda record: (record.sensor, record.sensed, record.id)),
         scenes=scene_records(annual, job),
-        observations=observation_records(annual, job),
+        observations=observation_records(annual),
         missing=list(annual.choice.missing),
         software=software(backbone=job.request.variant.backbone is not None),
         computed=dict(annual.computed),
@@ -105,8 +105,9 @@ def granule_records(annual: Annual, source: Source) -> dict[str, GranuleRecord]:
 def scenes_read(annual: Annual) -> list[Scene]:
     """List the scenes that were to be read or came in the place of others, the DEM last."""
     choice = annual.choice
-    reserves = [scene for scene in choice.selection.reserves if scene.id in annual.ledger.entries]
-    scenes = [*choice.scenes, *choice.programme.fillers.values(), *reserves, *([choice.dem] if choice.dem else [])]
+    others = (*choice.selection.chosen, *choice.selection.reserves, *choice.company.level_1c)
+    joined = [scene for scene in others if scene.id in annual.ledger.entries]
+    scenes = [*choice.scenes, *choice.programme.fillers.values(), *joined, *([choice.dem] if choice.dem else [])]
     return list({scene.id: scene for scene in scenes}.values())
 
 
@@ -120,7 +121,7 @@ def fate_reasons(annual: Annual) -> dict[str, tuple[Fate, str]]:
             reasons.pop(granule.id, None)
             if entry is None:
                 reasons[granule.id] = (Fate.REJECTED, "nothing was left for it to add")
-            elif granule.id in entry.unreadable:
+            elif granule.id in entry.unreadable and granule.id not in entry.read:
                 reasons[granule.id] = (Fate.UNREADABLE, entry.unreadable[granule.id])
             elif entry.pixels == 0:
                 reasons[granule.id] = (Fate.UNREADABLE, "no valid pixel over the grid")
@@ -176,9 +177,8 @@ def scene_records(annual: Annual, job: Job) -> list[SceneRecord]:
     ]
 
 
-def observation_records(annual: Annual, job: Job) -> list[ObservationRecord]:
+def observation_records(annual: Annual) -> list[ObservationRecord]:
     """Record the observations that entered the mean."""
-    fillers = annual.choice.programme.fillers
     observed = {name for name, entry in annual.ledger.entries.items() if entry.pixels > 0}
     return [
         ObservationRecord(
@@ -186,17 +186,19 @@ def observation_records(annual: Annual, job: Job) -> list[ObservationRecord]:
             doy=observation.doy,
             filled_by=filler.id if filler is not None and filler.id in observed else None,
         )
-        for observation in observations_read(annual, job)
-        for filler in (fillers.get(observation.id),)
+        for observation in observations_read(annual)
+        for filler in (annual.choice.filler_of(observation) if observation.sensor is not Sensor.S1 else None,)
         if observation.id in observed
     ]
 
 
-def observations_read(annual: Annual, job: Job) -> list[Observation]:
-    """List the observations that were read: those of the programme, and what came in the place of others."""
+def observations_read(annual: Annual) -> list[Observation]:
+    """List the observations that were read, in that order: those chosen, and what came in the place of others."""
     scenes = {scene.id: scene for scene in scenes_read(annual)}
-    others = [annual.choice.observations_of(scenes[name], job) for name in annual.ledger.replaced]
-    return [*annual.choice.programme.observations, *(entry for found in others for entry in found)]
+    others = [annual.choice.observation_of(scenes[name]) for name in annual.ledger.replaced]
+    found = [*annual.choice.programme.observations, *(entry for entry in others if entry)]
+    order = {name: index for index, name in enumerate(annual.ledger.entries)}
+    return sorted(found, key=lambda entry: order.get(entry.id, len(order)))
 
 
 def software(*, backbone: bool) -> dict[str, str]:

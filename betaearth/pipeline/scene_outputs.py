@@ -144,7 +144,7 @@ def _nothing(place: Place) -> Embedding:
 
 def _embedding(vectors: NDArray[np.float32], observed: NDArray[np.bool_]) -> Embedding:
     return Embedding(
-        vectors=np.where(observed[:, :, None], vectors, np.float32(0)),
+        vectors=vectors,
         count=observed.astype(np.uint16),
         dispersion=np.zeros(observed.shape, np.float32),
     )

@@ -45,7 +45,7 @@ def run_tile_year(
     emit(TileYearStarted(job.name, job.year))
     warn_unfinished(job.year, emit)
     started = time.monotonic()
-    choice = choose(job, source, model)
+    choice = choose(job, source, model, workers=workers)
     with tempfile.TemporaryDirectory(prefix="betaearth-") as name:
         folder, draft = Path(name), Draft(Path(tempfile.mkdtemp(dir=name)), job.grid, job.options.product)
         annual = compute_annual(job, choice, model, source, draft, workers=workers, emit=emit)

@@ -196,7 +196,8 @@ class Manifest(Record):
     computed: dict[str, str] = Field(default_factory=dict)
     """`device`, and `precision`: what was used, which may be less than was asked for."""
     reading: dict[str, int] = Field(default_factory=dict)
-    """`requests` and `bytes` that were asked of servers for it."""
+    """`requests` and `bytes` that were asked of servers for it, by the process that finished it; `seconds` are its,
+    too."""
     scene_files: dict[str, FileRecord] = Field(default_factory=dict)
     """Files of single scenes, where they were asked for, by their path in `{year}_files`."""
     created: datetime

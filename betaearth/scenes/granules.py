@@ -72,7 +72,7 @@ def to_granule(item: pystac.Item, profile: SourceProfile, *, base: str | None = 
         sensor=sensor,
         sensed=_sensed(item, properties),
         bounds=_bounds(item, properties.where),
-        assets=_assets(item, profile.assets[sensor], base),
+        assets=_assets(item, profile.assets[sensor], base, signed_anew=profile.signer is not None),
         platform=properties.text(profile.property_key("platform")),
         relative_orbit=properties.integer(profile.property_key("relative_orbit")),
         orbit_state=properties.text(profile.property_key("orbit_state")),
@@ -169,19 +169,21 @@ def _four_numbers(box: object) -> bool:
     )
 
 
-def _assets(item: pystac.Item, keys: Mapping[str, str], base: str | None) -> dict[str, str]:
+def _assets(item: pystac.Item, keys: Mapping[str, str], base: str | None, *, signed_anew: bool) -> dict[str, str]:
+    """Absolute hrefs; without the signature that came with the Item where the source's signer makes others.
+
+    It would expire unnoticed. Manifests never tell a signature, whoever's it is.
+    """
     origin = item.get_self_href() or base
     hrefs = {band: item.assets[key].href for band, key in keys.items() if key in item.assets}
-    return {band: _absolute(href, origin) for band, href in hrefs.items()}
+    absolute = {band: _absolute(href, origin) for band, href in hrefs.items()}
+    return {band: unsigned(href) for band, href in absolute.items()} if signed_anew else absolute
 
 
 def _absolute(href: str, origin: str | None) -> str:
-    """A local file is a plain path however the Item spells it: manifests and messages know only those for local.
-
-    A remote one is unsigned: a signature that came with the Item would expire unnoticed, and is nobody else's affair.
-    """
+    """A local file is a plain path however the Item spells it: manifests and messages know only those for local."""
     absolute = make_absolute_href(href, origin, start_is_dir=False) if origin else href
-    return str(local_path(absolute)) if absolute.startswith("file://") else unsigned(absolute)
+    return str(local_path(absolute)) if absolute.startswith("file://") else absolute
 
 
 def _epsg(properties: _Properties) -> int | None:

@@ -56,7 +56,7 @@ def _acquisitions(granules: Iterable[Granule]) -> Iterator[list[Granule]]:
     passes: dict[tuple[Sensor, str, int], list[Granule]] = defaultdict(list)
     for granule in sorted(granules, key=lambda granule: (granule.sensed, granule.id)):
         orbit = -1 if granule.relative_orbit is None else granule.relative_orbit
-        passes[granule.sensor, _platform(granule), orbit].append(granule)
+        passes[granule.sensor, platform_name(granule), orbit].append(granule)
     for (sensor, _, _), members in passes.items():
         if sensor is Sensor.DEM:
             continue
@@ -98,11 +98,11 @@ def _scene(newest_first: Sequence[Granule], epsg: int | None) -> Scene:
     parts = [first.sensor.value]
     if first.sensor is not Sensor.DEM:
         orbit = "" if first.relative_orbit is None else f"R{first.relative_orbit:03d}"
-        parts += [f"{sensed:%Y%m%dT%H%M%S}", _platform(first), orbit]
+        parts += [f"{sensed:%Y%m%dT%H%M%S}", platform_name(first), orbit]
     return Scene(id="-".join(part for part in parts if part), sensor=first.sensor, sensed=sensed, granules=granules)
 
 
-def _platform(granule: Granule) -> str:
+def platform_name(granule: Granule) -> str:
     """Short name of the platform, such as S2A, however the source spells it."""
     name = granule.platform or ""
     match = _PLATFORM.fullmatch(name)

@@ -22,8 +22,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from betaearth.scenes.grouping import SAME_PASS
-from betaearth.scenes.model import Scene, Sensor
+from betaearth.scenes.grouping import SAME_PASS, platform_name
+from betaearth.scenes.model import Granule, Scene, Sensor
 
 NO_RADAR = "no Sentinel-1 scene lies within s1_within_days of it, and the variant needs one"
 NO_LEVEL_1C = "its acquisition has no Level-1C granule, and the variant needs one"
@@ -162,15 +162,18 @@ def _fillers(optical: Iterable[Scene], radar: Sequence[Scene], options: Observat
 
 def _same_acquisition(scene: Scene, others: Sequence[Scene]) -> Scene | None:
     """Find the scene of another level of the same pass of the same satellite."""
-    first = scene.granules[0]
     same = [
         other
         for other in others
-        if abs(other.sensed - scene.sensed) <= SAME_PASS
-        and other.granules[0].relative_orbit == first.relative_orbit
-        and other.granules[0].platform == first.platform
+        if abs(other.sensed - scene.sensed) <= SAME_PASS and _same_orbit(scene.granules[0], other.granules[0])
     ]
     return min(same, key=lambda other: (abs(other.sensed - scene.sensed), other.id), default=None)
+
+
+def _same_orbit(one: Granule, other: Granule) -> bool:
+    """Two sources, or two levels, spell a platform differently, and one may leave the orbit out."""
+    orbits = {one.relative_orbit, other.relative_orbit} - {None}
+    return platform_name(one) == platform_name(other) and len(orbits) <= 1
 
 
 def _all(scene: Scene, reason: str) -> dict[str, str]:

@@ -98,7 +98,7 @@ class PlanetaryComputerSigner:
         self._budget = budget or PROCESS_BUDGET
         self._lock = threading.Lock()
         self._containers: dict[str, threading.Lock] = {}
-        self._failures: dict[str, tuple[float, ConfigError | TransientError]] = {}
+        self._failures: dict[str, tuple[float, type[ConfigError | TransientError], str]] = {}
 
     def signs(self, href: str) -> bool:
         """Tell whether an href is a blob that needs a signature."""
@@ -135,13 +135,14 @@ class PlanetaryComputerSigner:
 
     def _asked_for_once(self, endpoint: str) -> SASToken:
         """Threads that waited while another one asked in vain do not ask one after the other."""
-        when, failure = self._failures.get(endpoint, (-math.inf, None))
-        if failure is not None and time.monotonic() - when < FAILED_S:
-            raise type(failure)(str(failure))
+        when, kind, text = self._failures.get(endpoint, (-math.inf, TransientError, ""))
+        if time.monotonic() - when < FAILED_S:
+            raise kind(text)
         try:
             return self._asked_for(endpoint)
         except (ConfigError, TransientError) as error:
-            self._failures[endpoint] = (time.monotonic(), error)
+            # Not the error itself: its traceback holds on to the key.
+            self._failures[endpoint] = (time.monotonic(), type(error), str(error))
             raise
 
     def _asked_for(self, endpoint: str) -> SASToken:

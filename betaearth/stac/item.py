@@ -25,6 +25,7 @@ from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
 from betaearth.products.manifest import Fate, GridRecord, Manifest, Statistics
+from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, built_in, built_in_names
 from betaearth.stac import assets, extension
 from betaearth.stac.document import JSON, LICENSE, LICENSE_HREF, Document, extension_uri
 from betaearth.stac.titles import (
@@ -194,11 +195,21 @@ def _setting(value: JsonValue) -> str:
 
 
 def _source_word(identity: str) -> str:
-    """Name a source as `--source` takes it; a file of Items has no address that holds elsewhere."""
+    """Name a source as `--source` takes it.
+
+    A file of Items has no address that holds elsewhere, and the rules of a profile of one's own are in no address.
+    """
+    if (rules := re.match(r"stac-api:([0-9a-f]{12}):", identity)) and rules[1] not in _known_rules():
+        return "PROFILE.toml"
     if seed := re.fullmatch(r"synthetic:v[^:]+:seed=(\d+)", identity):
         return f"synthetic:{seed[1]}"
     api = re.search(r"https?://\S+", identity)
     return api[0] if api else "ITEMS.json"
+
+
+def _known_rules() -> set[str]:
+    profiles = (*map(built_in, built_in_names()), PLANETARY_COMPUTER_SPELLING)
+    return {profile.digest()[:12] for profile in profiles}
 
 
 def _observations(manifest: Manifest, statistics: Statistics) -> dict[str, Any]:

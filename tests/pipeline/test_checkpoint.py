@@ -25,7 +25,7 @@ def kept(tmp_path: Path) -> tuple[Checkpoint, BlockState, CompositeState, Ledger
     mean = CompositeState(
         total=rng.standard_normal((5, 7, 64)).astype(np.float32), count=rng.integers(0, 9, (5, 7)).astype(np.uint16)
     )
-    ledger = Ledger({"s2-a": Entry(12, {"granule": "torn"}, {"granule": 1000})}, {"s2-d": "s2-b"})
+    ledger = Ledger({"s2-a": Entry(12, {"granule": "torn"}, ["other"], {"other": 1000})}, {"s2-d": "s2-b"})
     checkpoint = Checkpoint(tmp_path)
     checkpoint.keep(3, state, mean, ledger)
     return checkpoint, state, mean, ledger

@@ -52,7 +52,12 @@ def read(observation: Observation, place: Place, margin: int = 0, *, lost: Senso
             arrays.append(SceneArrays(found, rng.integers(1, 9999, size, dtype=np.uint16), np.ones(shape, np.bool_)))
     there = {entry.scene.sensor: entry.data for entry in arrays if not entry.unreadable}
     return ReadObservation(
-        arrays=there, doy=152, weight=np.ones(shape, np.uint16), observation=observation, scenes=tuple(arrays)
+        arrays=there,
+        doy=152,
+        weight=np.ones(shape, np.uint16),
+        observation=observation,
+        scenes=tuple(arrays),
+        lost=lost is Sensor.S2_L2A,
     )
 
 

@@ -188,7 +188,7 @@ def test_a_year_of_unreadable_assets_is_no_empty_year(workshop: Workshop, store:
         path.write_bytes(b"not a raster")
     source = ItemCollectionSource(str(items))
     job = Workshop(workshop.model, source, workshop.cell).job()
-    with pytest.raises(DataError, match="chosen scenes could be read"):
+    with pytest.raises(DataError, match="none of the scenes that could be looked at is usable"):
         run_tile_year(job, source=source, model=workshop.model, store=store)
     assert list(store.list()) == []
 
