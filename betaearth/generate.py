@@ -58,9 +58,9 @@ class Area:
 
 def generate(
     *,
-    years: Iterable[int],
+    years: Iterable[int] | int,
     bbox: Sequence[float] | None = None,
-    geojson: Path | None = None,
+    geojson: Path | str | None = None,
     osm_relation: int | None = None,
     output_dir: Path | str = "outputs",
     name: str | None = None,
@@ -94,8 +94,8 @@ def generate(
     """
     return generate_with(
         load_settings(settings or {}),
-        years=years,
-        area=Area(bbox=bbox, geojson=geojson, osm_relation=osm_relation),
+        years=[years] if isinstance(years, int) else years,
+        area=Area(bbox=bbox, geojson=None if geojson is None else Path(geojson), osm_relation=osm_relation),
         output_dir=output_dir,
         name=name,
         files=SceneFiles(scenes=save_scenes, embeddings=save_per_timestamp_embedding),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from betaearth.errors import ConfigError
 from betaearth.grid.osm import OsmOptions
@@ -88,6 +88,8 @@ def load_settings(options: Mapping[str, object]) -> Settings:
     reject_unknown(os.environ)
     try:
         return Settings(**options)  # type: ignore[arg-type]  # validated by pydantic, field by field
+    except SettingsError as error:
+        raise ConfigError(f"settings are wrong: {error}: lists are written as JSON, such as [0, 3000]") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r})"

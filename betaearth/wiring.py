@@ -12,9 +12,9 @@ from betaearth.events import Downloading, Emit, Notice
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.grid.osm import osm_area
 from betaearth.grid.region import Region
-from betaearth.inference.annual import default_together
+from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.transfer import Report
-from betaearth.nn.variants import Family
+from betaearth.nn.variants import Family, named_variant
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.model import Source
 from betaearth.scenes.observations import Together
@@ -48,6 +48,11 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     """
     from betaearth.inference.model import BetaEarth  # loads torch, which publishing and serving can do without
 
+    source = open_source(settings.source, cache=settings.cache, reading=settings.reading)
+    if (variant := named_variant(settings.model)) is not None:
+        # Before its weights are fetched: what the source lacks they cannot mend.
+        together = settings.observations.together or default_together(variant)
+        check_inputs(variant, together, frozenset(source.profile.collections))
     workshop = Workshop(
         model=BetaEarth.from_pretrained(
             settings.model,
@@ -56,7 +61,7 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
             cache=settings.cache,
             report=report_to(emit),
         ),
-        source=open_source(settings.source, cache=settings.cache, reading=settings.reading),
+        source=source,
         options=settings.production,
         grid=grid_of(settings),
         workers=settings.reading.workers,

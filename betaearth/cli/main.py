@@ -25,6 +25,8 @@ Exit codes: 0 done or nothing to do, 2 usage, 65 bad data, 70 a bug, 75 try agai
 interrupted.
 """
 
+GO_ON = "interrupted: the same command goes on where it stopped\n"
+
 app = typer.Typer(
     name="betaearth",
     help=HELP,
@@ -83,13 +85,15 @@ def guarded(command: Callable[[], object]) -> int:
         command()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if code == INTERRUPTED:
+            sys.stderr.write(GO_ON)
     except (DataError, TransientError, ConfigError) as error:
         code = fail(error)
     except ModuleNotFoundError as error:
         lacking = missing_extra(error)
         code = fail(lacking) if lacking else unplanned()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: the same command goes on where it stopped\n")
+        sys.stderr.write(GO_ON)
         code = INTERRUPTED
     except Exception:  # noqa: BLE001  # the edge of the process: a bug has an exit code of its own, and its traceback
         code = unplanned()

@@ -208,7 +208,7 @@ def _http_errors(what: str) -> Iterator[None]:
         reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
         if isinstance(reason, exceptions.SSLError) and "CERTIFICATE" in str(reason).upper():
             raise ConfigError(f"{what}: the server's certificate cannot be trusted: {reason}") from error
-        raise TransientError(f"{what} cannot be looked up now: {reason}") from error
+        raise TransientError(f"{what} cannot be looked up now: {reason}; {INSTEAD}") from error
     except exceptions.LocationValueError as error:
         raise ConfigError(f"{what}: no such address, or a proxy that is none") from error
     except (exceptions.ProtocolError, exceptions.TimeoutError) as error:

@@ -13,8 +13,8 @@ from itertools import product
 from betaearth.errors import DataError
 from betaearth.inference.windows import Place, Tiling, Window, check_tiling, extents, window_origins, within
 
-BLOCK_EDGE = 1792
-"""Edge of a block in pixels, 7 x 256: blocks end where the tiles of a file do. Its running sum takes 784 MiB."""
+BLOCK_EDGE = 1536
+"""Edge of a block in pixels, 6 x 256: blocks end where the tiles of a file do. Its running sum takes 576 MiB."""
 TRAINED_EXTENT = 1068
 """Edge in pixels of a Major TOM cell at 10 m: the networks saw elevation scaled by its range over one."""
 

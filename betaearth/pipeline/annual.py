@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from betaearth.errors import DataError
-from betaearth.events import BlockStarted, Emit, GranuleDropped, Resumed, SceneEncoded, ScenesSelected
+from betaearth.events import BlockStarted, Emit, GranuleDropped, Notice, Resumed, SceneEncoded, ScenesSelected
 from betaearth.inference.blocks import Block, blocks
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.windows import Place
@@ -123,6 +123,8 @@ def compute_annual(
         DataError: none, or too few, of the chosen scenes could be read.
     """
     emit(ScenesSelected(job.name, job.year, granules=len(choice.candidates), scenes=len(choice.scenes)))
+    for sentence in choice.notices:
+        emit(Notice(f"{job.name} {job.year}: {sentence}"))
     parts = blocks_of(job)
     progress = Progress(job, emit, total=len(parts) * len(choice.programme.observations))
     progress.drop(choice.unreadable)

@@ -27,8 +27,8 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigError(f"output folder {folder} cannot be made: a file is in the way") from error
-    except PermissionError as error:
-        raise ConfigError(f"output folder {folder} cannot be made: no permission") from error
+    except (PermissionError, FileNotFoundError) as error:
+        raise ConfigError(f"output folder {folder} cannot be made: {error.strerror}") from error
 
 
 @contextmanager

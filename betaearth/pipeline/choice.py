@@ -10,6 +10,7 @@ from betaearth._version import __version__
 from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.job import Job
+from betaearth.pipeline.premises import check_assets, check_company, notices_of
 from betaearth.products.fingerprint import fingerprint, sources_digest
 from betaearth.scenes.cell_selection import pick, shortlist
 from betaearth.scenes.files import Traffic
@@ -59,6 +60,8 @@ class Choice:
     """Granule id to the reason why it could not even be looked at."""
     missing: tuple[str, ...] = ()
     """What the source has nothing of, such as `s1 2021 Q2`."""
+    notices: tuple[str, ...] = ()
+    """What whoever runs the job should know of the choice, in sentences."""
     company: Company = field(default_factory=lambda: Company(ObservationOptions()))
     traffic: Traffic = field(default_factory=lambda: Traffic(0, 0))
     """What looking at scenes asked of servers."""
@@ -108,8 +111,10 @@ def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT
     """
     together = job.options.observations.together or Together.SEPARATE
     sensors = check_inputs(model.variant, together, frozenset(source.profile.collections))
+    check_company(job.options.observations, together, model.variant, sensors)
     before = source.files.traffic
     candidates = source.search(job.area, job.year, sensors)
+    check_assets(candidates, source.profile)
     grouped = to_scenes(candidates, job.grid.epsg)
     looking = Looking(job, source, workers)
     if job.options.selection.policy == "published":
@@ -124,6 +129,7 @@ def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT
         needed=sensors - {Sensor.DEM} if needs_all else frozenset(),
     )
     composed = company.programme(selection.chosen)
+    missing = missing_upstream(candidates, job.year, sensors, today=datetime.now(UTC).date())
     superseded = {} if job.options.selection.policy == "published" else grouped.rejected
     return Choice(
         candidates=tuple(candidates),
@@ -132,7 +138,8 @@ def choose(job: Job, source: Source, model: BetaEarth, *, workers: int = DEFAULT
         dem=elevation(grouped.scenes, sensors, source),
         rejected=_never_read({**superseded, **selection.rejected, **composed.rejected}, composed),
         unreadable=unreadable,
-        missing=missing_upstream(candidates, job.year, sensors, today=datetime.now(UTC).date()),
+        missing=missing,
+        notices=tuple(notices_of(candidates, composed, missing, together, source.profile)),
         company=company,
         traffic=since(before, source),
     )

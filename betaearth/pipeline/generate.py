@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from betaearth.errors import DataError
-from betaearth.events import Emit, TileYearSkipped, TileYearStarted, ignore
+from betaearth.events import Emit, Notice, TileYearSkipped, TileYearStarted, ignore
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import Annual, compute_annual, places_of
@@ -121,6 +121,8 @@ def generate_year(area: AreaJob) -> AreaYear:
             area.emit(TileYearSkipped(job.name, job.year))
             return area_year_of(held, folder, skipped=True)
         area = replace(area, files=area.files | kept_files(held))
+    elif held:
+        area.emit(Notice(f"{manifest_path} is of other options, weights or source: its files will be replaced"))
     area.emit(TileYearStarted(job.name, job.year))
     warn_unfinished(job.year, area.emit)
     manifest = make_year(area)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -83,7 +84,8 @@ def test_the_table_of_settings_is_the_settings(monkeypatch: pytest.MonkeyPatch) 
     assert set(table) == set(variable_names())
     for name, value in defaults.items():
         if name != "BETAEARTH_CACHE":
-            assert table[name] == ("" if value is None else str(value)), name
+            spelled = json.dumps(value) if isinstance(value, tuple) else str(value)
+            assert table[name] == ("" if value is None else spelled), name
 
 
 def test_the_python_of_reading_the_results_runs(
@@ -100,7 +102,6 @@ def test_the_python_of_reading_the_results_runs(
 
 def test_the_recipe_of_an_item_makes_the_same_bytes(demo_store: tuple[Path, str], tmp_path: Path) -> None:
     """Run the command that an Item gives for making it again, as it stands there."""
-    import json
     import os
     import subprocess
     import sys
