@@ -167,7 +167,7 @@ class Client:
                 return Answer(response.status, response.headers, body)
 
     def _retry(self) -> Retry:
-        return _Retry(
+        return BriefRetry(
             total=self._patience.retries,
             backoff_factor=self._patience.backoff_s,
             backoff_jitter=self._patience.backoff_s / 2,
@@ -274,10 +274,11 @@ def _authorities() -> dict[str, str]:
     return {}
 
 
-class _Retry(Retry):
-    """Obeys `Retry-After` as long as it asks for seconds."""
+class BriefRetry(Retry):
+    """Obeys `Retry-After`, but sleeps no longer than `LONGEST_WAIT_S`: what takes minutes belongs to the workflow."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        """Return the seconds that a server asks for; None where it does not, or speaks nonsense."""
         try:
             return super().get_retry_after(response)
         except exceptions.InvalidHeader:
@@ -292,6 +293,13 @@ class _Retry(Retry):
         _pool: ConnectionPool | None = None,
         _stacktrace: TracebackType | None = None,
     ) -> Self:
-        if _pool is not None and response is not None and (self.get_retry_after(response) or 0.0) > LONGEST_WAIT_S:
-            raise exceptions.MaxRetryError(_pool, url or "", exceptions.ResponseError("a longer wait than is granted"))
+        """Count an attempt.
+
+        Raises:
+            MaxRetryError: there were too many, or the server wants to be left alone for too long.
+        """
+        wait = (self.get_retry_after(response) or 0.0) if response is not None else 0.0
+        if wait > LONGEST_WAIT_S and _pool is not None:
+            said = exceptions.ResponseError(f"it asks to come again in {wait:.0f} s")
+            raise exceptions.MaxRetryError(_pool, url or "", said)
         return super().increment(method, url, response, error, _pool, _stacktrace)

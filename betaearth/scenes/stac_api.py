@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import pystac
@@ -17,9 +15,7 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
-from urllib3 import BaseHTTPResponse, Retry
-from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import MaxRetryError, ResponseError
+from urllib3 import Retry
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.patch import footprint_geometry
@@ -28,6 +24,7 @@ from betaearth.scenes.discretion import discreet
 from betaearth.scenes.files import Files
 from betaearth.scenes.granules import matching, parse_item, to_granule
 from betaearth.scenes.hrefs import plain, recorded
+from betaearth.scenes.http import BriefRetry
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.paging import features_of
 from betaearth.scenes.profile import SourceProfile
@@ -36,8 +33,6 @@ PAGE_SIZE = 250
 """Items a page: a year over one cell in one answer or two, each well below the limits that servers set."""
 TIMEOUT_S = (10.0, 30.0)
 """(connecting, waiting for an answer)."""
-LONGEST_WAIT_S = 60.0
-"""A server that wants to be left alone for longer is a matter of minutes, which belong to the workflow."""
 NOT_STAC = (
     pystac.STACError,
     pystac.STACTypeError,
@@ -52,29 +47,6 @@ DIGITS = 12
 """Hexadecimal digits of a profile's digest that stand in an identity."""
 TOO_MANY_REQUESTS = 429
 SERVER_FAULT = 500
-
-
-class BriefRetry(Retry):
-    """Retry that obeys `Retry-After`, but sleeps no longer than `LONGEST_WAIT_S`."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        """Count an attempt.
-
-        Raises:
-            MaxRetryError: there were too many, or the server wants to be left alone for too long.
-        """
-        wait = (self.get_retry_after(response) or 0.0) if response is not None else 0.0
-        if wait > LONGEST_WAIT_S and _pool is not None:
-            raise MaxRetryError(_pool, url or "", ResponseError(f"it asks to come again in {wait:.0f} s"))
-        return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
 def patient_retry() -> Retry:
