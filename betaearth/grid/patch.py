@@ -145,14 +145,10 @@ def _check_zone(bounds: Sequence[float], *, width: float, centre: tuple[float, f
     west, east = zone_longitudes(*centre)
     outside = max(west - (centre[0] - width / 2), centre[0] + width / 2 - east)
     if outside > ZONE_SLACK_DEG:
-        if bounds[0] > bounds[2]:
-            raise DataError(
-                f"bbox {bounds} runs east from {bounds[0]:g} across 180 degrees to {bounds[2]:g}, {width:.2f} degrees: "
-                "west and east may be swapped"
-            )
+        hint = "; it runs east across 180 degrees: are west and east swapped?" if bounds[0] > bounds[2] else ""
         raise DataError(
             f"bbox {bounds} reaches {outside:.2f} degrees out of the UTM zone of its centre, {west:g} to "
-            f"{east:g}; one image may do so by {ZONE_SLACK_DEG:g}: use `betaearth run` over cells instead"
+            f"{east:g}; one image may do so by {ZONE_SLACK_DEG:g}: use `betaearth run` over cells instead{hint}"
         )
 
 
