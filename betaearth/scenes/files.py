@@ -13,7 +13,7 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.scenes.gdal import gdal_env, raster_errors
 from betaearth.scenes.hrefs import WEB, plain
 from betaearth.scenes.http import OK, Client, Patience, Traffic
-from betaearth.scenes.ranges import Fetch, RangeOpener, RangeReader
+from betaearth.scenes.ranges import Fetch, RangeOpener, RangeReader, prepare
 from betaearth.scenes.signing import Signer
 from betaearth.scenes.window_cache import WindowCache
 from betaearth.storage.objects import ObjectPart, S3Ranges, part_of, read_object
@@ -42,6 +42,7 @@ class Files:
         self.windows = WindowCache(cache) if cache is not None else None
         """What is kept of remote files."""
         self._client = Client(signer=signer, patience=patience)
+        prepare()
         self._buckets = S3Ranges()
 
     @property
@@ -72,7 +73,8 @@ class Files:
             opener.troubles(),
             gdal_env(),
             raster_errors(where),
-            rasterio.open(opener.path, opener=opener) as file,
+            opener.path() as path,
+            rasterio.open(path) as file,
         ):
             if file.driver not in REMOTE_DRIVERS:
                 raise DataError(

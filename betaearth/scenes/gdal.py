@@ -26,7 +26,7 @@ ONE_THREAD: Mapping[str, str] = {"GDAL_NUM_THREADS": "1"}
 """Whatever the environment says: threads of GDAL's own, as it starts for JPEG 2000, cannot call back into Python's file
 of another thread, and leave what they could not read to chance. Many files are read at once anyway."""
 
-_OPENER = re.compile(r"/vsiriopener_[0-9a-f]+/\d+/")
+_OPENER = re.compile(r"/vsiriopener_[0-9a-f]+/betaearth/\d+/")
 """Prefix of a remote file's name, another one each time."""
 _ABSENT = ("No such file or directory", "does not exist in the file system")
 _REFUSED = ("Permission denied",)

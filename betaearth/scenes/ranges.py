@@ -10,11 +10,13 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from rasterio._vsiopener import MultiByteRangeResource
+from rasterio._vsiopener import _OPENER_REGISTRY, MultiByteRangeResource, _opener_registration
 from rasterio.abc import MultiByteRangeResourceContainer
 
 from betaearth.errors import DataError, TransientError
@@ -34,6 +36,10 @@ Fetch = Callable[[int, int], ObjectPart]
 
 Read = TypeVar("Read")
 
+HALL = "betaearth"
+"""First part of every name, and what rasterio tells its openers apart by."""
+
+_ENTERING = Lock()
 _NUMBERS = itertools.count()
 _NUL = re.compile(r"\x00.*", re.DOTALL)
 """GDAL's names end there."""
@@ -138,7 +144,7 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]
         yield group
 
 
-class RangeOpener(MultiByteRangeResourceContainer):  # type: ignore[misc]
+class RangeOpener:
     """Opens one remote file for rasterio, and no other beside it."""
 
     def __init__(self, href: str, reader: RangeReader) -> None:
@@ -149,10 +155,21 @@ class RangeOpener(MultiByteRangeResourceContainer):  # type: ignore[misc]
             reader: reads it.
         """
         name = _NUL.sub("", unquote(urlsplit(href).path.rpartition("/")[2])) or "file"
-        self.path = f"{next(_NUMBERS)}/{name}"
-        """What to open; no other file of the process is called so."""
+        self.name = f"{HALL}/{next(_NUMBERS)}/{name}"
+        """No other file of the process is called so."""
         self._reader = reader
         self._trouble: Exception | None = None
+
+    @contextmanager
+    def path(self) -> Iterator[str]:
+        """Let this thread open the file, and give the path by which it does."""
+        hall, folder, registry = _entrance()
+        _OPENER_REGISTRY.set(registry)
+        hall.files[self.name] = self
+        try:
+            yield f"{folder}/{self.name}"
+        finally:
+            del hall.files[self.name]
 
     @contextmanager
     def troubles(self) -> Iterator[None]:
@@ -177,39 +194,73 @@ class RangeOpener(MultiByteRangeResourceContainer):  # type: ignore[misc]
                 self._trouble = error
         return otherwise
 
-    def open(self, path: str, mode: str = "rb", **_: object) -> RangeFile:
+    def open(self) -> RangeFile:
         """Open the file for GDAL."""
-        if not self.isfile(path) or "r" not in mode:
-            raise FileNotFoundError(path)
         return RangeFile(self, self._reader)
 
+    def known_size(self) -> int:
+        """Bytes of the file; 0 where that could not be found out."""
+        return self.attempt(lambda: self._reader.size, 0)
+
+
+class _Hall(MultiByteRangeResourceContainer):  # type: ignore[misc]
+    """All remote files of the process that are open.
+
+    GDAL keeps the file systems that it knows in a list without a lock. rasterio puts one into it for every file that is
+    opened by an opener and takes it out again, while other threads look through the list: sooner or later the process
+    ends in a segmentation fault. So there is one file system, put in once and never taken out.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, RangeOpener] = {}
+
+    def open(self, path: str, mode: str = "rb", **_: object) -> RangeFile:
+        """Open a file for GDAL."""
+        if not self.isfile(path) or "r" not in mode:
+            raise FileNotFoundError(path)
+        return self.files[str(path)].open()
+
     def isfile(self, path: str) -> bool:
-        """Tell whether a path is the file."""
-        return str(path).endswith(self.path)
+        """Tell whether a path is a file that is open."""
+        return str(path) in self.files
 
     def isdir(self, path: str) -> bool:  # noqa: ARG002
         """There are no folders."""
         return False
 
     def ls(self, path: str) -> list[str]:  # noqa: ARG002
-        """Nothing lies beside the file."""
+        """Nothing lies beside a file."""
         return []
 
     def mtime(self, path: str) -> int:  # noqa: ARG002
-        """Nobody asks when it was changed."""
+        """Nobody asks when a file was changed."""
         return 0
 
     def rm(self, path: str) -> None:
         """Refuse."""
         raise PermissionError(path)
 
-    def size(self, path: str) -> int:  # noqa: ARG002
-        """Bytes of the file; 0 where that could not be found out."""
-        return self.known_size()
+    def size(self, path: str) -> int:
+        """Bytes of a file; 0 where that could not be found out."""
+        return self.files[str(path)].known_size() if self.isfile(path) else 0
 
-    def known_size(self) -> int:
-        """Bytes of the file; 0 where that could not be found out."""
-        return self.attempt(lambda: self._reader.size, 0)
+
+@cache
+def _registered() -> tuple[_Hall, str, dict[Any, Any], ExitStack]:
+    hall, stack = _Hall(), ExitStack()
+    folder = stack.enter_context(_opener_registration(f"{HALL}/file", hall))
+    return hall, folder.removesuffix(f"/{HALL}/file"), _OPENER_REGISTRY.get(), stack
+
+
+def _entrance() -> tuple[_Hall, str, dict[Any, Any]]:
+    """Return the hall, the folder by which GDAL knows it, and what rasterio must know of it in every thread."""
+    with _ENTERING:
+        return _registered()[:3]
+
+
+def prepare() -> None:
+    """Let GDAL know of remote files; to be called before threads read."""
+    _entrance()
 
 
 class RangeFile(MultiByteRangeResource):  # type: ignore[misc]

@@ -99,7 +99,7 @@ def test_trouble_of_the_machine_passes() -> None:
 
 
 def test_the_words_of_a_remote_file_are_the_same_each_time() -> None:
-    said = "/vsiriopener_5d9991089a7b429698bd20b0bcfd14be/17/a.tif: Bad value 213"
+    said = "/vsiriopener_5d9991089a7b429698bd20b0bcfd14be/betaearth/17/a.tif: Bad value 213"
     with (
         pytest.raises(DataError, match=r"^https://h.org/a\.tif is corrupt or no raster: a\.tif: Bad value 213$"),
         raster_errors("https://h.org/a.tif"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.errors import RasterioIOError
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.scenes.ranges import GAP, HEAD, LONGEST, STEP, RangeFile, RangeOpener, RangeReader
@@ -136,28 +141,58 @@ def test_fewer_bytes_than_asked_for(store: Store) -> None:
 
 def opened(store: Store) -> tuple[RangeOpener, RangeFile]:
     opener = RangeOpener("https://host.org/b/my%20a.tif", RangeReader("a.tif", store.fetch))
-    return opener, opener.open(opener.path)
+    return opener, opener.open()
 
 
 def test_a_file_for_gdal(store: Store) -> None:
     opener, file = opened(store)
-    assert opener.path.endswith("/my a.tif")
-    assert RangeOpener("https://host.org/a%00b", RangeReader("a.tif", store.fetch)).path.endswith("/a")
-    assert opener.size(opener.path) == file.size == len(BYTES)
-    assert opener.isfile(opener.path)
-    assert not opener.isfile("my a.tif.aux.xml")
+    assert opener.name.endswith("/my a.tif")
+    assert RangeOpener("https://host.org/a%00b", RangeReader("a.tif", store.fetch)).name.endswith("/a")
+    assert opener.known_size() == file.size == len(BYTES)
     assert file.seek(-10, 2) == len(BYTES) - 10
     assert file.read() == BYTES[-10:]
     assert file.seek(5) == file.tell() == 5
     assert file.read(3) == BYTES[5:8]
     assert file.seek(2, 1) == 10
     assert file.get_byte_ranges([0, 70_000], [2, 3]) == [BYTES[:2], BYTES[70_000:70_003]]
-    with pytest.raises(FileNotFoundError):
-        opener.open("other.tif")
 
 
 def test_no_two_files_are_called_the_same(store: Store) -> None:
-    assert opened(store)[0].path != opened(store)[0].path
+    assert opened(store)[0].name != opened(store)[0].name
+
+
+def test_gdal_finds_a_file_while_it_is_open_and_nothing_beside_it(tmp_path: Path) -> None:
+    place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 500_000, 0, -10, 5_600_000)}
+    size = {"width": 8, "height": 8, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **place, **size) as file:
+        file.write(np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
+    data = (tmp_path / "a.tif").read_bytes()
+
+    def fetch(start: int, stop: int) -> ObjectPart:
+        return ObjectPart(data[start:stop], start, len(data), None)
+
+    opener = RangeOpener("https://host.org/a.tif", RangeReader("a.tif", fetch))
+    with opener.path() as path:
+        with rasterio.open(path) as file:
+            assert file.read(1)[7, 7] == 63
+        for other in (f"{path}.aux.xml", path.replace("a.tif", "b.tif")):
+            with pytest.raises(RasterioIOError, match="vsiriopener"):
+                rasterio.open(other)
+    with pytest.raises(RasterioIOError, match="vsiriopener"):
+        rasterio.open(path)
+
+
+def test_gdal_learns_of_remote_files_once(store: Store) -> None:
+    """Its list of file systems has no lock: what is put in and taken out beside a look at it ends the process."""
+    folders = set()
+
+    def enter(_: int) -> None:
+        with opened(store)[0].path() as path:
+            folders.add(path.split("/betaearth/")[0])
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(enter, range(200)))
+    assert len(folders) == 1
 
 
 @pytest.mark.parametrize("trouble", [ConfigError("no"), TransientError("no"), ZeroDivisionError("no")])
