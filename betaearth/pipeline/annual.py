@@ -26,11 +26,6 @@ from betaearth.scenes.model import Sensor, Source
 if TYPE_CHECKING:
     from betaearth.inference.composite import AnnualComposite
 
-KEEP_EVERY_S = 10.0
-"""Seconds of work that a kill may cost: the state is kept after a scene when the last one is older than this."""
-KEEP_SHARE = 10.0
-"""How many times as long as it takes to keep the state is worked before it is kept again: a slow disk costs a tenth."""
-
 
 @dataclass(frozen=True)
 class Annual:
@@ -174,18 +169,12 @@ class BlockMaker:
         return ledger
 
     def _compute(self, work: BlockJob, index: int, state: BlockState, ledger: Ledger, place: Place) -> Embedding:
-        due = time.monotonic() + KEEP_EVERY_S
-
         def done(read: ReadObservation, mean: AnnualComposite) -> None:
-            nonlocal due
             self.progress.advance(read)
             if self.outputs:
                 self.outputs.put_inputs(read, place, work.block.inner)
-            started = time.monotonic()
-            if self.checkpoint and started >= due:
+            if self.checkpoint:
                 self.checkpoint.keep(index, state, mean.state(), ledger)
-                took = time.monotonic() - started
-                due = started + took + max(KEEP_EVERY_S, KEEP_SHARE * took)
 
         return compute_block(
             work,

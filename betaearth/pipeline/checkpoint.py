@@ -87,8 +87,7 @@ class Checkpoint:
                 count=mean.count,
                 **{f"{GAPS}{name}": counts for name, counts in state.gaps.items()},
             )
-            file.flush()
-            os.fsync(file.fileno())
+        # Not waited for: a kill leaves it whole, and after a power cut its checksums tell.
         draft.replace(path)
 
 

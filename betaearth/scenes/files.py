@@ -13,7 +13,8 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.scenes.gdal import gdal_env, raster_errors
 from betaearth.scenes.hrefs import WEB, plain
 from betaearth.scenes.http import OK, Client, Patience, Traffic
-from betaearth.scenes.ranges import Fetch, RangeOpener, RangeReader, prepare
+from betaearth.scenes.openers import RangeOpener, prepare
+from betaearth.scenes.ranges import Fetch, RangeReader
 from betaearth.scenes.signing import Signer
 from betaearth.scenes.window_cache import WindowCache
 from betaearth.storage.objects import ObjectPart, S3Ranges, part_of, read_object

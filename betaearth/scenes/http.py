@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,12 +20,9 @@ from betaearth._version import __version__
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.scenes.discretion import hush_loggers
 from betaearth.scenes.hrefs import plain
+from betaearth.scenes.retries import BriefRetry
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from urllib3.connectionpool import ConnectionPool
-
     from betaearth.scenes.signing import Signer
 
 OK, PARTIAL = 200, 206
@@ -33,8 +30,6 @@ UNAUTHORIZED, FORBIDDEN, UNSATISFIABLE = 401, 403, 416
 ABSENT = (404, 410)
 BUSY = (429, 500, 502, 503, 504)
 CLIENT_FAULT = 400
-LONGEST_WAIT_S = 60.0
-"""A server that asks for more patience than this is left to the workflow, whose business minutes are."""
 WHOLE_FILE = 16 << 20
 """Bytes that are taken whole from a server that answers a request for a range with everything."""
 CONNECTIONS = 128
@@ -272,34 +267,3 @@ def _authorities() -> dict[str, str]:
                 raise ConfigError(f"{variable} names {named}, which is not there: give certificates, or unset it")
             return {"ca_cert_dir" if Path(named).is_dir() else "ca_certs": named}
     return {}
-
-
-class BriefRetry(Retry):
-    """Obeys `Retry-After`, but sleeps no longer than `LONGEST_WAIT_S`: what takes minutes belongs to the workflow."""
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """Return the seconds that a server asks for; None where it does not, or speaks nonsense."""
-        try:
-            return super().get_retry_after(response)
-        except exceptions.InvalidHeader:
-            return None
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        """Count an attempt.
-
-        Raises:
-            MaxRetryError: there were too many, or the server wants to be left alone for too long.
-        """
-        wait = (self.get_retry_after(response) or 0.0) if response is not None else 0.0
-        if wait > LONGEST_WAIT_S and _pool is not None:
-            said = exceptions.ResponseError(f"it asks to come again in {wait:.0f} s")
-            raise exceptions.MaxRetryError(_pool, url or "", said)
-        return super().increment(method, url, response, error, _pool, _stacktrace)

@@ -24,10 +24,10 @@ from betaearth.scenes.discretion import discreet
 from betaearth.scenes.files import Files
 from betaearth.scenes.granules import matching, parse_item, to_granule
 from betaearth.scenes.hrefs import plain, recorded
-from betaearth.scenes.http import BriefRetry
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.paging import features_of
 from betaearth.scenes.profile import SourceProfile
+from betaearth.scenes.retries import BriefRetry
 
 PAGE_SIZE = 250
 """Items a page: a year over one cell in one answer or two, each well below the limits that servers set."""

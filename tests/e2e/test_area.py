@@ -183,7 +183,6 @@ def keep_and_die(*given):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Checkpoint.keep = keep_and_die
-annual.KEEP_EVERY_S = annual.KEEP_SHARE = 0.0
 annual.blocks = partial(blocks, edge={EDGE})
 main()
 """
@@ -296,10 +295,7 @@ def test_outlines_of_another_projection_library_are_no_other_area(workshop: Work
     assert made(workshop, tmp_path, asked()).skipped
 
 
-def test_a_stop_without_scene_files_does_not_leave_them_out(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("betaearth.pipeline.annual.KEEP_EVERY_S", 0.0)
+def test_a_stop_without_scene_files_does_not_leave_them_out(workshop: Workshop, tmp_path: Path) -> None:
 
     def stop(event: Event) -> None:
         if getattr(event, "index", 0) == 4:

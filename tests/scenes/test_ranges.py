@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rasterio.errors import RasterioIOError
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.scenes.ranges import GAP, HEAD, LONGEST, STEP, RangeFile, RangeOpener, RangeReader
+from betaearth.scenes.openers import RangeFile, RangeOpener
+from betaearth.scenes.ranges import GAP, HEAD, LONGEST, STEP, RangeReader
 from betaearth.storage.objects import ObjectPart
 
 BYTES = np.random.default_rng(0).bytes(1_000_000)
