@@ -22,6 +22,8 @@ from betaearth.products.options import ProductOptions
 from betaearth.scenes.observations import ObservationOptions
 from betaearth.scenes.options import ReadingOptions, SceneOptions
 from betaearth.scenes.selection import SelectionOptions
+from betaearth.stac.gate import PublishOptions
+from betaearth.storage.s3_client import S3Options
 
 PREFIX = "BETAEARTH_"
 NOT_OURS = frozenset({"BETAEARTH_SAMPLE_DATA"})
@@ -41,7 +43,8 @@ class Settings(BaseSettings):
     )
 
     store: str | None = None
-    """Where products and catalog live: a folder."""
+    """Where products and catalog live: a folder, or `s3://bucket/prefix`."""
+    s3: S3Options = Field(default_factory=S3Options)
     source: str = "planetary-computer"
     """Where imagery comes from: `planetary-computer`, `earth-search`, a STAC API's address, an item collection
     (`.json`), a profile (`.toml`), or `synthetic`."""
@@ -63,6 +66,7 @@ class Settings(BaseSettings):
     observations: ObservationOptions = Field(default_factory=ObservationOptions)
     inference: InferenceOptions = Field(default_factory=InferenceOptions)
     product: ProductOptions = Field(default_factory=ProductOptions)
+    publish: PublishOptions = Field(default_factory=PublishOptions)
 
     @property
     def production(self) -> ProductionOptions:

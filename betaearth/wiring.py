@@ -20,8 +20,8 @@ from betaearth.scenes.model import Source
 from betaearth.scenes.observations import Together
 from betaearth.scenes.sources import open_source
 from betaearth.settings import Settings
-from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import existing_store, open_store
+from betaearth.storage.store import Store
 
 if TYPE_CHECKING:
     from betaearth.inference.model import BetaEarth
@@ -101,16 +101,21 @@ def grid_of(settings: Settings) -> MajorTomGrid:
         raise ConfigError(f"spacing_km: {error}") from error
 
 
-def store_of(settings: Settings) -> FolderStore:
-    """Open the store to write products into it; it is made where it is not there.
+def store_of(settings: Settings, *, make: bool = True) -> Store:
+    """Open the store to write into it.
+
+    Args:
+        settings: name it.
+        make: whether a folder that is not there is made; a bucket never is.
 
     Raises:
         ConfigError: none is given, or it is not one.
+        TransientError: the server or the network failed.
     """
-    return open_store(store_uri(settings))
+    return open_store(store_uri(settings), settings.s3, make=make)
 
 
-def published_store_of(settings: Settings, *, absent_is_empty: bool = False) -> FolderStore:
+def published_store_of(settings: Settings, *, absent_is_empty: bool = False) -> Store:
     """Open a store that somebody has written; nothing is made.
 
     Args:
@@ -119,8 +124,9 @@ def published_store_of(settings: Settings, *, absent_is_empty: bool = False) -> 
 
     Raises:
         ConfigError: none is given, or it is not one.
+        TransientError: the server or the network failed.
     """
-    return existing_store(store_uri(settings), absent_is_empty=absent_is_empty)
+    return existing_store(store_uri(settings), settings.s3, absent_is_empty=absent_is_empty)
 
 
 def store_uri(settings: Settings) -> str:
@@ -130,7 +136,7 @@ def store_uri(settings: Settings) -> str:
         ConfigError: they name none.
     """
     if not settings.store:
-        raise ConfigError("no store: give --store FOLDER or set BETAEARTH_STORE")
+        raise ConfigError("no store: give --store FOLDER, --store s3://bucket/prefix, or set BETAEARTH_STORE")
     return settings.store
 
 

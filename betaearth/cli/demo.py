@@ -54,9 +54,9 @@ def demo(
     else:
         show(result, out)
     if serve:
-        from betaearth.cli.serve import serve_folder
+        from betaearth.cli.serve import serve_store
 
-        serve_folder(out, host="127.0.0.1", port=port)
+        serve_store(store, host="127.0.0.1", port=port)
 
 
 def show(result: DemoResult, out: Path) -> None:

@@ -14,16 +14,18 @@ EXTRA_OF = {
     "boto3": "generate",
     "botocore": "generate",
     "jsonschema": "generate",
+    "jsonschema_rs": "generate",
     "PIL": "generate",
     "planetary_computer": "generate",
     "pyproj": "generate",
     "pystac": "generate",
     "pystac_client": "generate",
     "rasterio": "generate",
-    "referencing": "generate",
+    "rustac": "generate",
     "shapely": "generate",
     "starlette": "generate",
     "uvicorn": "generate",
+    "xarray": "xarray",
 }
 """What a light install lacks, and the extra that brings it."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from betaearth._version import __version__
-from betaearth.cli import area, demo, models, produce, serve
+from betaearth.cli import area, demo, models, produce, publish, serve
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
 from betaearth.cli.options import VariadicCommand
 from betaearth.errors import ConfigError, DataError, TransientError
@@ -40,7 +40,7 @@ app.command("generate", cls=VariadicCommand)(area.generate)
 app.command("plan", cls=VariadicCommand)(produce.plan)
 app.command("tile", cls=VariadicCommand)(produce.tile)
 app.command("run", cls=VariadicCommand)(produce.run)
-app.command("publish")(produce.publish)
+app.command("publish")(publish.publish)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
 

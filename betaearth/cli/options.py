@@ -24,6 +24,7 @@ GROUPS = {
     "observations": ("together", "s1_within_days", "gap_fill"),
     "inference": ("overlap", "precision", "dem_scaling"),
     "product": ("dtype",),
+    "publish": ("min_valid_fraction", "min_observations"),
     "reading": ("workers",),
     "weights": ("mirror", "revision", "sha256"),
 }

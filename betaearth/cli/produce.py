@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from betaearth.events import Emit
     from betaearth.pipeline.plan import Planned
     from betaearth.settings import Settings
-    from betaearth.storage.folder import FolderStore
+    from betaearth.storage.store import Store
     from betaearth.wiring import Workshop
 
 
@@ -48,12 +48,12 @@ class Task:
     """A region's tile-years, and what it takes to make them."""
 
     workshop: Workshop
-    store: FolderStore
+    store: Store
     planned: list[Planned]
     schemas: Path | None
 
 
-def task_of(region: RegionWords, years: list[int], settings: Settings, store: FolderStore, emit: Emit) -> Task:
+def task_of(region: RegionWords, years: list[int], settings: Settings, store: Store, emit: Emit) -> Task:
     """Compare what is asked for with what the store holds; an impossible task is refused before weights are fetched."""
     from betaearth import wiring
     from betaearth.pipeline.job import check_year

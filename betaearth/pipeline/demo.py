@@ -15,7 +15,7 @@ from betaearth.pipeline.plan import plan
 from betaearth.pipeline.tile_year import find_manifest
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 from betaearth.synthetic.source import DEMO_LONLAT
 
 DEMO_SPACING_KM = 2.0
@@ -79,7 +79,7 @@ def run_demo(
     model: BetaEarth,
     source: Source,
     options: ProductionOptions,
-    store: FolderStore,
+    store: Store,
     schemas: Path | None,
     emit: Emit,
 ) -> DemoResult:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from betaearth.errors import DataError, TransientError
-from betaearth.events import Emit, Notice, RunPlanned, TileYearFailed, TileYearSkipped, ignore
+from betaearth.events import Emit, Event, Notice, RunPlanned, TileYearFailed, TileYearSkipped, ignore
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.plan import Planned, State
+from betaearth.pipeline.runs import Tally, recorded
 from betaearth.pipeline.tile_year import run_tile_year
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.stac.publish import PublishReport, publish
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 
 PATIENCE = 3
 """Passing failures in a row after which a run leaves the rest for later."""
@@ -39,13 +40,82 @@ def gave_up(failures: Sequence[Exception]) -> bool:
     return len(last) == PATIENCE and all(isinstance(error, TransientError) for error in last)
 
 
+@dataclass(frozen=True)
+class Runner:
+    """Makes tile-years, and keeps account of them."""
+
+    source: Source
+    model: BetaEarth
+    store: Store
+    refresh: bool
+    workers: int
+    emit: Emit
+    report: RunReport
+    tally: Tally
+
+    def make(self, planned: Sequence[Planned]) -> None:
+        """Make one tile-year after the other, until passing failures follow each other.
+
+        Raises:
+            ConfigError: the set-up is wrong; no later tile-year would fare better.
+        """
+        streak: list[Exception] = []
+        for entry in planned:
+            if entry.state is State.CURRENT and not self.refresh:
+                self.emit(TileYearSkipped(entry.name, entry.year))
+                self._skip(entry)
+                continue
+            try:
+                self._make(entry)
+                streak.clear()
+            except (DataError, TransientError) as error:
+                self._fail(entry, error)
+                streak.append(error)
+                if gave_up(streak):
+                    message = f"{PATIENCE} tile-years failed alike, one after the other: the others are left for later"
+                    self.emit(Notice(message))
+                    return
+
+    def _make(self, entry: Planned) -> None:
+        told: list[Event] = []
+
+        def emit(event: Event) -> None:
+            told.append(event)
+            self.emit(event)
+
+        manifest = run_tile_year(
+            entry.job,
+            source=self.source,
+            model=self.model,
+            store=self.store,
+            refresh=self.refresh,
+            workers=self.workers,
+            emit=emit,
+        )
+        if any(isinstance(event, TileYearSkipped) for event in told):
+            self._skip(entry)
+        else:
+            self.report.made.append(manifest)
+            self.tally.made.add(entry.prefix)
+
+    def _skip(self, entry: Planned) -> None:
+        self.report.skipped.append(f"{entry.name} {entry.year}")
+        self.tally.skipped.add(entry.prefix)
+
+    def _fail(self, entry: Planned, error: DataError | TransientError) -> None:
+        self.emit(TileYearFailed(entry.name, entry.year, error=str(error)))
+        self.report.failed[f"{entry.name} {entry.year}"] = error
+        self.tally.failed[entry.prefix] = str(error)
+
+
 def run_region(
     planned: Sequence[Planned],
     *,
     source: Source,
     model: BetaEarth,
-    store: FolderStore,
+    store: Store,
     schemas: Path | None = None,
+    refresh: bool = False,
     workers: int = DEFAULT_WORKERS,
     emit: Emit = ignore,
 ) -> RunReport:
@@ -53,32 +123,28 @@ def run_region(
 
     A tile-year that fails does not stop the others: its error is in the report, and whoever called decides the
     exit code. A wrong set-up stops the run, since every later tile-year would fail alike; so do failures of network or
-    store that follow each other, each of which has cost minutes of retries.
+    store that follow each other, each of which has cost minutes of retries. What was to be made, and what became of
+    it, is written down in the store.
+
+    Args:
+        planned: what was asked for, and what of it is there.
+        source: of imagery.
+        model: network and weights.
+        store: where products lie.
+        schemas: folder of STAC extension schemas.
+        refresh: search again for what is there, and make it anew where the source has news.
+        workers: files read at once.
+        emit: told of progress.
 
     Raises:
         ConfigError: variant, source or store are not what the jobs need.
+        TransientError: the store did not answer.
     """
     report = RunReport()
     missing = [entry for entry in planned if entry.state is not State.CURRENT]
     emit(RunPlanned(tile_years=len(planned), missing=len(missing)))
-    streak: list[Exception] = []
-    for entry in planned:
-        job = entry.job
-        name = f"{job.name} {job.year}"
-        if entry.state is State.CURRENT:
-            emit(TileYearSkipped(job.name, job.year))
-            report.skipped.append(name)
-            continue
-        try:
-            report.made.append(run_tile_year(job, source=source, model=model, store=store, workers=workers, emit=emit))
-            streak.clear()
-        except (DataError, TransientError) as error:
-            emit(TileYearFailed(job.name, job.year, error=str(error)))
-            report.failed[name] = error
-            streak.append(error)
-            if gave_up(streak):
-                emit(Notice(f"{PATIENCE} tile-years failed alike, one after the other: the others are left for later"))
-                break
-    for collection in sorted({entry.job.collection for entry in planned}):
+    with recorded(store, planned) as tally:
+        Runner(source, model, store, refresh, workers, emit, report, tally).make(planned)
+    for collection in sorted({entry.collection for entry in planned}):
         report.published.append(publish(store, collection=collection, schemas=schemas, emit=emit))
     return report

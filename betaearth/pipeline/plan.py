@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
+from betaearth.errors import DataError
 from betaearth.grid.majortom import Cell
+from betaearth.grid.patch import pixel_grid
 from betaearth.inference.model import BetaEarth
-from betaearth.pipeline.job import TileYear, tile_year
+from betaearth.pipeline.choice import choose
+from betaearth.pipeline.ingredients import HEAD, UNREADABLE, Ingredients, KnownRequests, Place, outlineless
+from betaearth.pipeline.job import TileYear, check_year, tile_year
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.products.keys import parse_manifest_key
+from betaearth.pipeline.upstream import SourceNews, source_news
+from betaearth.products.keys import parse_manifest_key, tile_year_prefix
 from betaearth.scenes.model import Source
-from betaearth.storage.folder import FolderStore
+from betaearth.scenes.options import DEFAULT_WORKERS
+from betaearth.stac.versions import read_manifest
+from betaearth.storage.store import Store
 
 
 class State(StrEnum):
@@ -21,17 +29,61 @@ class State(StrEnum):
     MISSING = "missing"
     """No manifest at all."""
     STALE = "stale"
-    """Manifests of other requests only: other weights, options, source or algorithm."""
+    """Made from other ingredients: other weights, options, source, algorithm or, where asked, granules."""
     CURRENT = "current"
-    """A manifest of this very request; a run skips it."""
+    """A manifest of this very request, be it of a product or of an empty year; a run skips it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of every tile-year alike."""
+
+    model: BetaEarth
+    source: Source
+    options: ProductionOptions
+
+    def tile_year(self, cell: Cell, year: int) -> TileYear:
+        """Describe the tile-year of a cell.
+
+        Raises:
+            DataError: no imagery of that year can exist.
+        """
+        return tile_year(cell, year, model=self.model, source=self.source, options=self.options)
 
 
 @dataclass(frozen=True)
 class Planned:
     """A tile-year and its state."""
 
-    job: TileYear
+    asked: Asked = field(repr=False, compare=False)
+    cell: Cell
+    year: int
+    prefix: str
+    """Folder of the tile-year below the store, without a final slash."""
+    digest: str
+    """The request digest."""
     state: State
+    because: tuple[str, ...] = ()
+    """Why it is stale, an ingredient each: `selection.max_cloud 20.0 -> 10.0`."""
+    manifests: tuple[str, ...] = ()
+    """Keys of the manifests of this very request."""
+    news: SourceNews | None = None
+    """What changed upstream; None where nobody looked, or where there is nothing to compare with."""
+
+    @property
+    def name(self) -> str:
+        """Cell id."""
+        return self.cell.id
+
+    @property
+    def collection(self) -> str:
+        """Collection that it belongs to."""
+        return self.prefix.partition("/")[0]
+
+    @cached_property
+    def job(self) -> TileYear:
+        """The job that makes it, outlines and all: a plan of many tile-years does without."""
+        return self.asked.tile_year(self.cell, self.year)
 
 
 def plan(
@@ -41,9 +93,9 @@ def plan(
     model: BetaEarth,
     source: Source,
     options: ProductionOptions,
-    store: FolderStore,
+    store: Store,
 ) -> list[Planned]:
-    """Compare what is asked for with what the store holds, from one listing of it.
+    """Compare what is asked for with what the store holds: listings, and a manifest of each unknown request.
 
     Returns:
         One entry a tile-year, in the order of the cells, then of the years.
@@ -51,24 +103,70 @@ def plan(
     Raises:
         DataError: no imagery of a year can exist.
     """
-    years = list(dict.fromkeys(years))
-    jobs = [tile_year(cell, year, model=model, source=source, options=options) for cell in cells for year in years]
-    held = held_requests(store, {job.collection for job in jobs})
-    return [Planned(job, state_of(job, held.get(job.prefix, frozenset()))) for job in jobs]
+    places, years = list(cells), [check_year(year) for year in dict.fromkeys(years)]
+    if not places or not years:
+        return []
+    asked = Asked(model, source, options)
+    example = asked.tile_year(places[0], years[0])
+    ingredients = Ingredients(example.request)
+    known = KnownRequests(store, ingredients)
+    prefixes = [tile_year_prefix(example.collection, year, cell) for cell in places for year in years]
+    held = held_manifests(store, prefixes)
+
+    def planned() -> Iterator[Planned]:
+        remaining = iter(prefixes)
+        for cell in places:
+            record = outlineless(pixel_grid(cell), spacing_m=cell.grid.spacing_m)
+            for year in years:
+                place, prefix = Place(cell.id, year, record), next(remaining)
+                digest, keys = ingredients.digest(place), held.get(prefix, [])
+                same = tuple(key for key in keys if key.startswith(f"{prefix}/{digest[:HEAD]}-"))
+                state = state_of(keys, same)
+                because = known.because(place, keys) if state is State.STALE else ()
+                yield Planned(asked, cell, year, prefix, digest, state, because, same)
+
+    return list(planned())
 
 
-def held_requests(store: FolderStore, collections: Iterable[str]) -> dict[str, frozenset[str]]:
-    """List which requests have a manifest: tile-year prefix to the heads of their request digests."""
-    held: dict[str, frozenset[str]] = {}
-    for collection in sorted(collections):
-        for key in store.list(f"{collection}/"):
-            if name := parse_manifest_key(key):
-                held[name.prefix] = held.get(name.prefix, frozenset()) | {name.request12}
+def held_manifests(store: Store, prefixes: Iterable[str]) -> Mapping[str, list[str]]:
+    """List the manifests of tile-years, by their folders; one listing a block of 16 x 16 cells and a year."""
+    wanted = set(prefixes)
+    held: dict[str, list[str]] = {}
+    for block in sorted({prefix.rpartition("/")[0] for prefix in wanted}):
+        for key in store.list(f"{block}/"):
+            if (name := parse_manifest_key(key)) and name.prefix in wanted:
+                held.setdefault(name.prefix, []).append(key)
     return held
 
 
-def state_of(job: TileYear, requests: frozenset[str]) -> State:
-    """Tell a tile-year's state from the requests that its folder has manifests of."""
-    if job.digest[:12] in requests:
+def state_of(manifests: Sequence[str], same: Sequence[str]) -> State:
+    """Tell a tile-year's state from its manifests and from those of this very request."""
+    if same:
         return State.CURRENT
-    return State.STALE if requests else State.MISSING
+    return State.STALE if manifests else State.MISSING
+
+
+def check_sources(planned: Sequence[Planned], *, store: Store, workers: int = DEFAULT_WORKERS) -> list[Planned]:
+    """Search upstream for the tile-years that are current, choose scenes as a run would, and compare.
+
+    Returns:
+        The plan, in which a tile-year is stale where the source has news of it.
+
+    Raises:
+        TransientError: the source did not answer.
+        ConfigError: it refuses, or cannot give the variant the inputs that it needs.
+    """
+    return [_with_news(entry, store, workers) if entry.state is State.CURRENT else entry for entry in planned]
+
+
+def _with_news(entry: Planned, store: Store, workers: int) -> Planned:
+    try:
+        versions = [read_manifest(store, key) for key in entry.manifests]
+    except DataError as error:
+        return replace(entry, state=State.STALE, because=(f"{UNREADABLE}: {error}",))
+    choice = choose(entry.job, entry.asked.source, entry.asked.model, workers=workers)
+    newest_first = sorted(versions, key=lambda stored: stored.order, reverse=True)
+    found = [source_news(stored.manifest, choice) for stored in newest_first]
+    # The source may have gone back to what an earlier product rests on.
+    news = next((news for news in found if not news), found[0])
+    return replace(entry, state=State.STALE, because=(f"sources: {news}",), news=news) if news else entry

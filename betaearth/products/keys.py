@@ -16,9 +16,15 @@ MANIFEST_SUFFIX = ".manifest.json"
 DEFAULT_SPACING_M = 10_000.0
 """Metres; the grid of Major TOM itself."""
 
+TILE_YEAR_PREFIX = (
+    r"[a-z0-9_-]{1,200}/[0-9]{4}/r[0-9a-f]{2,6}-c[0-9a-f]{2,6}/r[0-9a-f]{3,7}-c[0-9a-f]{3,7}"
+    r"/[0-9]{1,6}[ud]_[0-9]{1,6}[rl]"
+)
+"""Pattern of the folder of a tile-year."""
+
 _MANIFEST = re.compile(
-    r"(?P<prefix>[a-z0-9_-]+/(?P<year>\d{4})/r[0-9a-f]{2,}-c[0-9a-f]{2,}/r[0-9a-f]{3,}-c[0-9a-f]{3,}/(?P<cell>\d+[ud]_\d+[rl]))"
-    r"/(?P<request12>[0-9a-f]{12})-(?P<sources8>[0-9a-f]{8})" + re.escape(MANIFEST_SUFFIX)
+    rf"(?P<prefix>{TILE_YEAR_PREFIX})/(?P<request12>[0-9a-f]{{12}})-(?P<sources8>[0-9a-f]{{8}})"
+    + re.escape(MANIFEST_SUFFIX)
 )
 
 
@@ -35,6 +41,11 @@ class ManifestName:
     year: int
     cell: str
     """Cell id in lower case, as in keys."""
+
+    @property
+    def stem(self) -> str:
+        """Name of the file without its suffix: which request and which sources."""
+        return f"{self.request12}-{self.sources8}"
 
 
 def superblock_name(cell: Cell) -> str:
@@ -67,7 +78,8 @@ def parse_manifest_key(key: str) -> ManifestName | None:
     match = _MANIFEST.fullmatch(key)
     if match is None:
         return None
-    return ManifestName(match["prefix"], match["request12"], match["sources8"], int(match["year"]), match["cell"])
+    _, year, _, _, cell = match["prefix"].split("/")
+    return ManifestName(match["prefix"], match["request12"], match["sources8"], int(year), cell)
 
 
 def collection_id(variant: str, *, spacing_m: float | None = None, synthetic: bool = False, version: str = "v1") -> str:

@@ -12,7 +12,7 @@ from betaearth.products.embedding import Embedding
 from betaearth.products.manifest import Manifest
 from betaearth.products.options import ProductOptions
 from betaearth.products.rendered import EMBEDDINGS, PREVIEW, QUALITY, RenderedFile, RenderedProduct
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 
 __all__ = ["EMBEDDINGS", "PREVIEW", "QUALITY", "RenderedFile", "RenderedProduct", "commit_product", "render_product"]
 
@@ -39,7 +39,7 @@ def render_product(
         return draft.render(folder, tags)
 
 
-def commit_product(store: FolderStore, manifest: Manifest, rendered: RenderedProduct | None, key: str) -> Manifest:
+def commit_product(store: Store, manifest: Manifest, rendered: RenderedProduct | None, key: str) -> Manifest:
     """Put the files of a product into a store, then, as the sign that it is there, its manifest.
 
     Args:

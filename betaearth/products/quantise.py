@@ -7,6 +7,7 @@ vector to unit length.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +18,13 @@ from betaearth.errors import DataError
 NODATA = -128
 LIMIT = 127
 SCALE = 127.5
+
+NORM_TOLERANCE: Mapping[str, float] = {"int8": 0.0225, "float32": 1e-5}
+"""Largest deviation from unit length that a right file can have, by the type of its bands.
+
+The int8 code moves the square root of a component by at most 1/255, so the length by at most
+`(1 + 64^(1/4) / 255)^2 - 1`.
+"""
 
 Float = TypeVar("Float", np.float32, np.float64)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,8 @@ from rasterio.io import DatasetReader
 from betaearth.products.bands import Bands, CodedBands, Codes
 from betaearth.products.blocks import Raster, read_codes
 from betaearth.products.pyramid import Place, overview_factors, windows
-from betaearth.products.quantise import decode
+from betaearth.products.quantise import NORM_TOLERANCE, decode
 from betaearth.products.tiling import TILE, place_name
-
-NORM_TOLERANCE: Mapping[str, float] = {"int8": 0.0225, "float32": 1e-5}
-"""Largest deviation from unit length that a right file can have, by the type of its bands.
-
-The int8 code moves the square root of a component by at most 1/255, so the length by at most
-`(1 + 64^(1/4) / 255)^2 - 1`.
-"""
 
 _SPAN = 2 * TILE
 

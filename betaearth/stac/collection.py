@@ -20,6 +20,7 @@ from betaearth.stac.titles import CATALOG_TITLE, product_version
 EXTENSIONS = (
     extension_uri("projection", "v2.0.0"),
     extension_uri("raster", "v2.0.0"),
+    extension_uri("file", "v2.1.0"),
     extension_uri("processing", "v1.2.0"),
     extension_uri("scientific", "v1.0.0"),
     extension_uri("version", "v1.2.0"),
@@ -168,6 +169,7 @@ def _summaries(facts: Facts) -> dict[str, Any]:
         "betaearth:model": facts.model_values,
         "betaearth:source": sorted(facts.sources),
         "betaearth:synthetic": sorted(facts.synthetic),
+        "betaearth:spacing_m": sorted(facts.spacings),
         "bands": AXES,
     }
 

@@ -39,6 +39,8 @@ class Facts:
     """UTM zones: `EPSG:32651`."""
     gsd: frozenset[float]
     """Edges of pixels, metres."""
+    spacings: frozenset[float]
+    """Of the Major TOM grid, metres."""
     attribution: frozenset[str]
     """Sentences."""
 
@@ -75,6 +77,7 @@ class Facts:
             dtypes=self.dtypes | other.dtypes,
             codes=self.codes | other.codes,
             gsd=self.gsd | other.gsd,
+            spacings=self.spacings | other.spacings,
             attribution=self.attribution | other.attribution,
         )
 
@@ -100,6 +103,7 @@ def facts_of_manifest(manifest: Manifest) -> Facts:
         dtypes=frozenset({manifest.dtype}),
         codes=frozenset({f"EPSG:{grid.epsg}"}),
         gsd=frozenset({grid.resolution}),
+        spacings=frozenset({grid.spacing_m}) if grid.spacing_m else frozenset(),
         attribution=frozenset(manifest.attribution),
     )
 
@@ -125,6 +129,7 @@ def facts_of_collection(document: Mapping[str, Any], *, where: str) -> Facts:
             dtypes=frozenset(summaries["data_type"]),
             codes=frozenset(summaries["proj:code"]),
             gsd=frozenset(summaries["gsd"]),
+            spacings=frozenset(summaries["betaearth:spacing_m"]),
             attribution=frozenset(document.get("attribution", "").splitlines()),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:

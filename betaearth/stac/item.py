@@ -13,6 +13,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ from betaearth.grid.pixels import PixelGrid
 from betaearth.products.manifest import Fate, GridRecord, Manifest, Statistics
 from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, built_in, built_in_names
 from betaearth.stac import assets, extension
-from betaearth.stac.document import JSON, LICENSE, LICENSE_HREF, Document, extension_uri
+from betaearth.stac.document import GEOJSON, JSON, LICENSE, LICENSE_HREF, Document, extension_uri
 from betaearth.stac.titles import (
     CATALOG_TITLE,
     block_title,
@@ -51,13 +52,35 @@ ATTRIBUTION = extension_uri("attribution", "v0.1.0")
 """Declared only where there is an attribution: its schema refuses an Item without."""
 
 
-def item_from_manifest(manifest: Manifest, *, manifest_key: str, manifest_bytes: bytes) -> pystac.Item:
+@dataclass(frozen=True)
+class Succession:
+    """Which versions of a tile-year come before and after one of them, by the ids of their Items."""
+
+    id: str | None = None
+    """Of the Item itself; None: the tile-year's own."""
+    predecessor: str | None = None
+    successor: str | None = None
+    """None for the current version."""
+    latest: str | None = None
+    """The current version; None for itself."""
+    superseded: datetime | None = None
+    """When the successor was made, UTC."""
+
+
+CURRENT = Succession()
+"""Of a tile-year's only version."""
+
+
+def item_from_manifest(
+    manifest: Manifest, *, manifest_key: str, manifest_bytes: bytes, succession: Succession = CURRENT
+) -> pystac.Item:
     """Describe a tile-year's product.
 
     Args:
         manifest: of a product, on a cell.
         manifest_key: its object key; the Item lies in the same folder.
         manifest_bytes: as they are stored: the Item states their size and SHA-256.
+        succession: which versions come before and after this one.
 
     Raises:
         DataError: the manifest is of an empty tile-year, of an area that is no cell, or incomplete.
@@ -65,16 +88,16 @@ def item_from_manifest(manifest: Manifest, *, manifest_key: str, manifest_bytes:
     if manifest.statistics is None or manifest.product_digest is None:
         raise DataError(f"{manifest_key} is of an empty tile-year ({manifest.reason}); only a product has an Item")
     item = pystac.Item(
-        id=manifest.item_id,
+        id=succession.id or manifest.item_id,
         geometry=_geometry(manifest.request.grid),
         bbox=list(manifest.request.grid.bounds_lonlat),
         datetime=datetime(manifest.request.year, 1, 1, tzinfo=UTC),
-        properties=_properties(manifest, manifest.statistics),
+        properties=_properties(manifest, manifest.statistics, succession),
         collection=manifest.collection,
         stac_extensions=[*EXTENSIONS, *([ATTRIBUTION] if manifest.attribution else [])],
         assets=assets.item_assets(manifest, manifest_key=manifest_key, manifest_bytes=manifest_bytes),
     )
-    item.add_links(_links(manifest, manifest_key))
+    item.add_links([*_links(manifest, manifest_key), *_version_links(succession)])
     return item
 
 
@@ -92,6 +115,11 @@ def model_properties(manifest: Manifest) -> dict[str, Any]:
         "weights": variant.weights,
         "weights_sha256": variant.weights_sha256,
         "inputs": list(variant.inputs),
+        **(
+            {"backbone": variant.backbone, "backbone_sha256": variant.backbone_sha256}
+            if variant.backbone and variant.backbone_sha256
+            else {}
+        ),
     }
 
 
@@ -108,7 +136,7 @@ def _geometry(grid: GridRecord) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [[list(point) for point in grid.footprint]]}
 
 
-def _properties(manifest: Manifest, statistics: Statistics) -> dict[str, Any]:
+def _properties(manifest: Manifest, statistics: Statistics, succession: Succession) -> dict[str, Any]:
     year, grid = manifest.request.year, manifest.request.grid
     created = datetime_to_str(manifest.created)
     return {
@@ -116,12 +144,13 @@ def _properties(manifest: Manifest, statistics: Statistics) -> dict[str, Any]:
         "start_datetime": f"{year}-01-01T00:00:00Z",
         "end_datetime": f"{year}-12-31T23:59:59Z",
         "created": created,
-        # The same on every publish: an Item changes only when another manifest takes its place.
-        "updated": created,
+        # The same on every publish: an Item changes only when another manifest takes its place or supersedes it.
+        "updated": datetime_to_str(succession.superseded) if succession.superseded else created,
         "gsd": grid.resolution,
         "license": LICENSE,
         **({"attribution": attribution_text(manifest.attribution)} if manifest.attribution else {}),
         "version": product_version(manifest.collection),
+        **({"deprecated": True} if succession.successor else {}),
         "proj:code": f"EPSG:{grid.epsg}",
         "proj:shape": [grid.height, grid.width],
         "proj:transform": [grid.resolution, 0.0, grid.west, 0.0, -grid.resolution, grid.north],
@@ -224,7 +253,8 @@ def _observations(manifest: Manifest, statistics: Statistics) -> dict[str, Any]:
         "granules": {
             "found": len(manifest.granules),
             "used": len(manifest.granules) - rejected.total(),
-            "rejected": dict(sorted(rejected.items())),
+            # A list and no map: the columns of a table of Items must not depend on what happened.
+            "rejected": [{"reason": reason, "granules": count} for reason, count in sorted(rejected.items())],
         },
         "missing": manifest.missing,
         "min": statistics.observations_min,
@@ -245,6 +275,16 @@ def _links(manifest: Manifest, manifest_key: str) -> list[pystac.Link]:
         pystac.Link("license", LICENSE_HREF, "text/html", LICENSE),
         pystac.Link("via", f"./{posixpath.basename(manifest_key)}", JSON, assets.TITLES["provenance"]),
     ]
+
+
+def _version_links(succession: Succession) -> list[pystac.Link]:
+    """Link the other versions; they lie in the same folder."""
+    titles = {
+        "predecessor-version": ("Version that this one superseded", succession.predecessor),
+        "successor-version": ("Version that superseded this one", succession.successor),
+        "latest-version": ("Current version", succession.latest),
+    }
+    return [pystac.Link(rel, f"./{target}.json", GEOJSON, title) for rel, (title, target) in titles.items() if target]
 
 
 def _derived_from(manifest: Manifest) -> list[pystac.Link]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import StrEnum
 
 from betaearth.errors import TransientError
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 
-TRIES = 20
+TRIES = 30
 LONGEST_PAUSE = 1.0
 """Seconds."""
 
@@ -22,7 +23,16 @@ Compose = Callable[[bytes | None], bytes]
 """From what is stored (None: nothing) to what should be."""
 
 
-def merge(store: FolderStore, key: str, compose: Compose) -> bool:
+class Change(StrEnum):
+    """What a conditional write has come to."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    SAME = "same"
+    """It was right already."""
+
+
+def merge(store: Store, key: str, compose: Compose) -> tuple[Change, bytes]:
     """Bring a document to what it should be.
 
     Args:
@@ -31,18 +41,31 @@ def merge(store: FolderStore, key: str, compose: Compose) -> bool:
         compose: called after each reading, so that whatever it looks up is no older than what it was given.
 
     Returns:
-        Whether it was written; False where it was right already.
+        What happened, and the document as it was left.
 
     Raises:
         TransientError: others kept writing it.
     """
-    for attempt in range(TRIES):
+    for _ in attempts(store, key):
         stored = store.find(key)
         data = compose(stored.data if stored else None)
         if stored and stored.data == data:
-            return False
-        if store.update(key, data, stored.etag) if stored else store.create(key, data):
-            return True
+            return Change.SAME, data
+        if stored and store.update(key, data, stored.etag):
+            return Change.UPDATED, data
+        if not stored and store.create(key, data):
+            return Change.CREATED, data
+    raise AssertionError("attempts ends with an error")
+
+
+def attempts(store: Store, key: str) -> Iterator[int]:
+    """Count attempts at a conditional write, with a pause after each that others have beaten.
+
+    Raises:
+        TransientError: others have beaten the last one too.
+    """
+    for attempt in range(TRIES):
+        yield attempt
         # Random, so that writers who collided once do not collide again.
         time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.01 * 2**attempt)))
     raise TransientError(f"{key} in {store.uri} was changed by others {TRIES} times in a row; publish again")

@@ -1,38 +1,37 @@
 """The publisher: brings the catalog to what the manifests in the store say.
 
-It is a function of what is stored. Items are written first, then the catalogs above them from the bottom
-up, so that whoever walks down the catalog never meets a link that leads nowhere; a publisher that dies in between
-leaves work that the next one does. Any number may run at once.
+It is a function of what is stored. Items are written first, then the rows of the mirror, then the catalogs above from
+the bottom up, so that whoever walks down never meets a link that leads nowhere. A block's catalog marks what is done;
+a publisher that dies before leaves work that the next one does. Any number may run at once, and what is marked is not
+looked at again: the cost follows what is new.
 """
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
 
-from betaearth.errors import DataError
 from betaearth.events import CatalogPublished, Emit, ignore
-from betaearth.stac.current import StoredManifest, check_files, choose, newest
-from betaearth.stac.document import from_bytes
+from betaearth.stac.collection_writer import CollectionWriter
+from betaearth.stac.coverage import Asked, Standing, State, read_asked
+from betaearth.stac.documents import Documents
 from betaearth.stac.facts import Facts, facts_of_manifest
-from betaearth.stac.listing import Listing, is_item_key, read_listings
-from betaearth.stac.merging import Compose, merge
-from betaearth.stac.tree import (
-    ROOT_KEY,
-    Child,
-    Node,
-    item_child,
-    with_children,
-    with_collections,
-    with_items,
-    with_years,
-)
+from betaearth.stac.gate import PublishOptions
+from betaearth.stac.leaf import Mark, marks_of, says, with_tile_years
+from betaearth.stac.listing import ListedBlock, blocks_of
+from betaearth.stac.tile_years import Outcome, TileYears
+from betaearth.stac.tree import ROOT_KEY, Child, Node, with_children, with_collections
 from betaearth.stac.validation import Validator
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
+
+BATCH = 2_000
+"""Tile-years with news that are settled before the catalogs above them: what a publisher holds in memory."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class PublishReport:
     """What a publish found and did."""
 
     items: int
-    """Items in the catalog for the collections of this publish."""
+    """Items in the catalog, of the tile-years that this publish is about."""
     written: int
     """Files that changed."""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -50,94 +49,210 @@ class PublishReport:
 
 
 def publish(
-    store: FolderStore, *, collection: str | None = None, schemas: Path | None = None, emit: Emit = ignore
+    store: Store,
+    *,
+    shard: Iterable[str] | None = None,
+    collection: str | None = None,
+    schemas: Path | None = None,
+    options: PublishOptions | None = None,
+    emit: Emit = ignore,
 ) -> PublishReport:
     """Bring the catalog to what the manifests say; publishing twice writes nothing the second time.
 
-    A manifest that cannot be published is reported, and the Item that its tile-year has stays as it is. So
-    does the Item of a tile-year whose newest manifest is empty. Every manifest of the collection is read;
-    written is only what changes.
+    A manifest that cannot be published is reported, and the Item that its tile-year has stays as it is. So does the
+    Item of a tile-year whose newest manifest is empty.
 
     Args:
         store: where products and catalog live.
+        shard: folders of the tile-years to publish, as in a run's shards; None: all, and the year's coverage and gaps
+            are written anew, which takes a listing of everything.
         collection: publish this one alone; None publishes all.
         schemas: folder of extension schemas with an `index.json`; None: core and our extension alone.
+        options: what a product must be like.
         emit: told when the catalog is there.
 
     Raises:
         DataError: a catalog in the store is none of ours, or would not be valid STAC.
-        TransientError: other publishers kept changing the same document.
+        TransientError: other publishers kept changing the same document, or the store failed.
         ConfigError: the schema folder is none.
     """
-    publisher = _Publisher(store, Validator(schemas))
-    listings = read_listings(store.list(f"{collection}/" if collection else ""))
-    items = sum(publisher.publish_collection(listing) for _, listing in sorted(listings.items()))
+    options = options or PublishOptions()
+    publisher = _Publisher(Documents(store, Validator(schemas)), options, None if shard else read_asked(store))
+    with ThreadPoolExecutor(options.workers, thread_name_prefix="publish") as pool:
+        blocks = blocks_of(store, collection=collection, shard=shard)
+        for (name, year), ours in itertools.groupby(blocks, key=lambda block: (block.collection, block.year)):
+            publisher.publish_year(name, year, ours, pool)
+        if shard is None:
+            publisher.publish_unseen(collection)
     report = PublishReport(
-        items=items,
-        written=publisher.written,
+        items=publisher.items,
+        written=len(publisher.documents.written),
         skipped=dict(sorted(publisher.skipped.items())),
-        unchecked=tuple(sorted(publisher.unchecked)),
+        unchecked=tuple(sorted(publisher.documents.unchecked)),
     )
     emit(CatalogPublished(items=report.items, written=report.written))
     return report
 
 
 @dataclass
+class _Work:
+    """A block that is being published."""
+
+    node: Node
+    listed: ListedBlock
+    marks: dict[str, Mark]
+    """Cell id in lower case to what the block's catalog says."""
+    news: dict[str, tuple[str, ...]]
+    """Folder of a tile-year that is not settled to the keys of its manifests."""
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the block's catalog links an Item, now or in a moment."""
+        found = any(mark.link for mark in self.marks.values())
+        return found or any(outcome.current for outcome in self.outcomes)
+
+    @property
+    def unsaid(self) -> list[Outcome]:
+        """What the block's catalog does not say yet."""
+        return [entry for entry in self.outcomes if entry.settled and not says(self._mark(entry), entry.settled)]
+
+    @property
+    def items(self) -> int:
+        """Tile-years that have an Item in the catalog."""
+        linked = {cell for cell, mark in self.marks.items() if mark.link}
+        linked |= {outcome.settled.cell for outcome in self.outcomes if outcome.settled and outcome.settled.item}
+        return sum(posixpath.basename(prefix) in linked for prefix in self.listed.manifests)
+
+    def standings(self, skipped: Mapping[str, str]) -> Iterator[tuple[str, Standing]]:
+        """Yield the folders of tile-years with what they have come to."""
+        reasons = {cell: mark.reason for cell, mark in self.marks.items() if mark.link is None}
+        linked = {cell for cell, mark in self.marks.items() if mark.link}
+        for settled in (outcome.settled for outcome in self.outcomes if outcome.settled):
+            (linked.add(settled.cell) if settled.item else reasons.update({settled.cell: settled.reason}))
+        for prefix, keys in self.listed.manifests.items():
+            cell = posixpath.basename(prefix)
+            if cell in linked:
+                yield prefix, Standing(State.PRODUCT)
+            elif cell in reasons:
+                yield prefix, Standing(State.EMPTY, reasons[cell])
+            else:
+                yield prefix, Standing(State.REFUSED, "; ".join(skipped[key] for key in keys if key in skipped))
+
+    def _mark(self, outcome: Outcome) -> Mark | None:
+        return self.marks.get(outcome.settled.cell) if outcome.settled else None
+
+
+@dataclass
 class _Publisher:
     """One publish under way, and what it has to report."""
 
-    store: FolderStore
-    validator: Validator
-    written: int = 0
+    documents: Documents
+    options: PublishOptions
+    asked: Asked | None
+    """What runs were asked for; None where coverage and gaps are none of this publish's business."""
+    items: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
-    unchecked: set[str] = field(default_factory=set)
 
-    def publish_collection(self, listing: Listing) -> int:
-        """Write a collection's Items, then everything above them; return how many Items it has."""
-        published = [stored for keys in listing.manifests.values() if (stored := self.publish_item(keys))]
-        blocks = listing.with_items(stored.item_key for stored in published).blocks
-        if published:
-            facts = reduce(Facts.joined, (facts_of_manifest(stored.manifest) for stored in published))
-            self.publish_tree(facts, blocks)
-        return sum(len(items) for items in blocks.values())
+    def __post_init__(self) -> None:
+        """Prepare to settle tile-years."""
+        self.store = self.documents.store
+        self.tile_years = TileYears(self.documents, self.options)
+        self.skipped.update(self.asked.unreadable if self.asked else {})
 
-    def publish_item(self, keys: Iterable[str]) -> StoredManifest | None:
-        """Write the Item of a tile-year; return the manifest that it is made of, None if of none."""
-        choice = choose(self.store, keys)
-        self.skipped.update(choice.skipped)
-        current = choice.current
-        if current is None or current.manifest.outcome == "empty":
-            return None
-        try:
-            self.merge(current.item_key, lambda existing: self.item_bytes(current, existing))
-        except DataError as error:
-            self.skipped[current.key] = str(error)
-            return None
-        return current
+    def publish_year(self, collection: str, year: int, blocks: Iterable[ListedBlock], pool: ThreadPoolExecutor) -> None:
+        """Publish the blocks of a collection's year, batch by batch, then what is there and what is not."""
+        writer = CollectionWriter(self.documents, collection)
+        standings: dict[str, Standing] = {}
+        for batch in self.batches(blocks, writer):
+            self.publish_batch(batch, year, writer, pool)
+            if self.asked:
+                standings.update(entry for work in batch for entry in work.standings(self.skipped))
+        self.publish_coverage(writer, year, standings)
 
-    def item_bytes(self, current: StoredManifest, existing: bytes | None) -> bytes:
-        """Compose the Item of a tile-year whose newest manifest was this one when it was listed."""
-        data = current.item_bytes()
-        if existing == data:
-            return data
-        if existing is not None:
-            # Another publisher may have made this Item of a manifest that came after our listing.
-            current = newest(self.store, current)
-            if current.manifest.outcome == "empty":
-                return existing
-        check_files(self.store, current.manifest)
-        return current.item_bytes()
+    def publish_unseen(self, collection: str | None) -> None:
+        """Tell of the years that were asked for and of which there is not a single manifest."""
+        for name, year in list(self.asked.tile_years if self.asked else ()):
+            if collection in {None, name}:
+                self.publish_coverage(CollectionWriter(self.documents, name), year, {})
 
-    def publish_tree(self, facts: Facts, blocks: Mapping[str, frozenset[str]]) -> None:
-        """Write the catalogs above Items from the bottom up, each by what lies below it."""
-        for block, items in sorted(blocks.items()):
-            self.merge_block(Node(block), items)
-        superblocks = self.publish_level(blocks)
+    def publish_coverage(self, writer: CollectionWriter, year: int, standings: dict[str, Standing]) -> None:
+        """Write what is there and what is not of a year, if there is a collection to say it."""
+        if self.asked and writer.exists:
+            asked = self.asked.tile_years.pop((writer.collection, year), {})
+            absent = {prefix: self.asked.standing(prefix) for prefix in asked if prefix not in standings}
+            writer.write_coverage(year, standings | absent)
+
+    def batches(self, blocks: Iterable[ListedBlock], writer: CollectionWriter) -> Iterator[list[_Work]]:
+        """Gather blocks until they have enough news."""
+        batch: list[_Work] = []
+        for block in blocks:
+            batch.append(self.work_of(block, trusted=writer.exists))
+            if sum(len(work.news) for work in batch) >= BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def work_of(self, block: ListedBlock, *, trusted: bool) -> _Work:
+        """Compare a block's listing with its marks, which count only where there is a collection that they rest on."""
+        node = Node(block.folder)
+        stored = self.store.find(node.key)
+        marks = marks_of(stored.data if stored and trusted else None, where=node.key)
+        news = {
+            prefix: keys
+            for prefix, keys in block.manifests.items()
+            if not _settled(keys, marks.get(posixpath.basename(prefix)), has_item=prefix in block.items)
+        }
+        return _Work(node, block, marks, news)
+
+    def publish_batch(self, batch: list[_Work], year: int, writer: CollectionWriter, pool: ThreadPoolExecutor) -> None:
+        """Write Items, then everything above them."""
+        tasks = [(work, prefix) for work in batch for prefix in work.news]
+        outcomes = pool.map(self.settle, *zip(*tasks, strict=True)) if tasks else ()
+        for (work, _), outcome in zip(tasks, outcomes, strict=True):
+            work.outcomes.append(outcome)
+            self.skipped.update(outcome.skipped)
+        self.items += sum(work.items for work in batch)
+        unsaid = [outcome for work in batch for outcome in work.unsaid]
+        facts = [facts_of_manifest(outcome.current.manifest) for outcome in unsaid if outcome.current]
+        if unsaid and (facts or writer.exists):
+            writer.write_rows(year, reduce(Facts.joined, facts) if facts else None, unsaid)
+        if writer.exists:
+            list(pool.map(self.mark, [work for work in batch if work.unsaid]))
+            self.publish_tree([work.node for work in batch if work.has_items], writer)
+
+    def settle(self, work: _Work, prefix: str) -> Outcome:
+        """Write the Items of one tile-year."""
+        mark = work.marks.get(posixpath.basename(prefix))
+        return self.tile_years.settle(prefix, mark, work.news[prefix], work.listed.sizes)
+
+    def mark(self, work: _Work) -> None:
+        """Say in a block's catalog what its tile-years have come to."""
+
+        def compose(existing: bytes | None) -> bytes:
+            marks = marks_of(existing, where=work.node.key)
+            settled = []
+            for outcome in work.unsaid:
+                entry = outcome.settled
+                mark = marks.get(entry.cell) if entry else None
+                if entry and mark and not mark.stems <= set(entry.stems):
+                    # Another publisher knows manifests that came after our listing.
+                    entry = self.tile_years.settle(entry.prefix, mark).settled
+                if entry:
+                    settled.append(entry)
+            return with_tile_years(existing, work.node, settled)
+
+        self.documents.merge(work.node.key, compose)
+
+    def publish_tree(self, blocks: Iterable[Node], writer: CollectionWriter) -> None:
+        """Write the catalogs above blocks with Items from the bottom up, each by what lies below it."""
+        superblocks = self.publish_level(node.folder for node in blocks)
         years = self.publish_level(superblocks)
-        key = f"{facts.collection}/collection.json"
-        children = [Node(year).child for year in years]
-        self.merge(key, lambda existing: with_years(existing, facts, children, key=key))
-        self.merge(ROOT_KEY, lambda existing: with_collections(existing, [self.collection_child(key)]))
+        if years:
+            title = writer.write_years([Node(year) for year in years])
+            child = Child(f"./{writer.key}", title)
+            self.documents.merge(ROOT_KEY, lambda existing: with_collections(existing, [child]))
 
     def publish_level(self, folders: Iterable[str]) -> list[str]:
         """Write the catalogs right above these folders; return the folders of those."""
@@ -145,34 +260,12 @@ class _Publisher:
         for folder in sorted(folders):
             below[posixpath.dirname(folder)].append(Node(folder).child)
         for folder, children in below.items():
-            self.merge(f"{folder}/catalog.json", partial(with_children, node=Node(folder), children=children))
+            self.documents.merge(f"{folder}/catalog.json", partial(with_children, node=Node(folder), children=children))
         return list(below)
 
-    def merge_block(self, node: Node, items: frozenset[str]) -> None:
-        """Write the catalog that links a block's Items."""
 
-        def compose(existing: bytes | None) -> bytes:
-            data = with_items(existing, node, map(item_child, items))
-            if data == existing:
-                return data
-            # Other publishers write Items here too: link what is there after the catalog was read.
-            present = filter(is_item_key, self.store.list(f"{node.folder}/"))
-            return with_items(existing, node, map(item_child, present))
-
-        self.merge(node.key, compose)
-
-    def collection_child(self, key: str) -> Child:
-        """Describe a collection as the root links it, by the title that it has now."""
-        collection = from_bytes(self.store.read(key), where=key)
-        return Child(f"./{key}", collection["title"])
-
-    def merge(self, key: str, compose: Compose) -> None:
-        """Bring a document to what it should be, if that is valid STAC."""
-
-        def checked(existing: bytes | None) -> bytes:
-            data = compose(existing)
-            if data != existing:
-                self.unchecked.update(self.validator.check(from_bytes(data, where=key), where=key))
-            return data
-
-        self.written += merge(self.store, key, checked)
+def _settled(keys: Iterable[str], mark: Mark | None, *, has_item: bool) -> bool:
+    """Whether a mark covers all manifests of a tile-year, and the Item that it tells of is there."""
+    if mark is None or (mark.link is not None and not has_item):
+        return False
+    return {posixpath.basename(key).partition(".")[0] for key in keys} <= mark.stems

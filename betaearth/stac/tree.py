@@ -10,10 +10,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from betaearth.errors import DataError
 from betaearth.stac.collection import collection_document
-from betaearth.stac.document import GEOJSON, STAC_VERSION, Document, from_bytes, link, to_bytes
+from betaearth.stac.document import STAC_VERSION, Document, from_bytes, link, to_bytes
 from betaearth.stac.facts import Facts, facts_of_collection
 from betaearth.stac.titles import CATALOG_TITLE, block_title, superblock_title
 
@@ -85,45 +86,37 @@ class Node:
         return Child(f"./{self.name}/catalog.json", self.title)
 
 
-def item_child(key: str) -> Child:
-    """How a block links an Item, by the Item's object key."""
-    _, year, _, _, cell, name = key.split("/")
-    return Child(f"./{cell}/{name}", f"{cell.upper()} {year}")
-
-
-def with_items(existing: bytes | None, node: Node, items: Iterable[Child]) -> bytes:
-    """Make a block's catalog link exactly these Items.
-
-    Args:
-        existing: the catalog as it is stored; None where there is none.
-        node: the block.
-        items: in any order.
-
-    Raises:
-        DataError: what is stored is no catalog.
-    """
-    links = [link("item", item.href, item.title, GEOJSON) for item in items]
-    return _merged(existing, _catalog(node), links, where=node.key)
-
-
 def with_children(existing: bytes | None, node: Node, children: Iterable[Child]) -> bytes:
     """Make a year's or super-block's catalog link these catalogs besides those that it links.
 
     Raises:
         DataError: what is stored is no catalog.
     """
-    return _merged(existing, _catalog(node), _joined(existing, children, node.key), where=node.key)
+    return merged(existing, catalog_document(node), _joined(existing, children, node.key), where=node.key)
 
 
-def with_years(existing: bytes | None, facts: Facts, years: Iterable[Child], *, key: str) -> bytes:
+def with_years(
+    existing: bytes | None, facts: Facts | None, years: Iterable[Child], *, key: str, assets: Document | None = None
+) -> bytes:
     """Make a Collection say these facts and link these years besides what it says and links.
+
+    Args:
+        existing: the Collection as it is stored; None where there is none.
+        facts: what is known anew; None: nothing, and then there must be a Collection.
+        years: what it is to link.
+        key: its object key.
+        assets: what it is to have as assets from now on; None leaves them as they are.
 
     Raises:
         DataError: what is stored is no Collection of ours.
     """
     if existing is not None:
-        facts = facts_of_collection(from_bytes(existing, where=key), where=key).joined(facts)
-    return _merged(existing, collection_document(facts), _joined(existing, years, key), where=key)
+        known = facts_of_collection(from_bytes(existing, where=key), where=key)
+        facts = known.joined(facts) if facts else known
+    if facts is None:
+        raise DataError(f"{key} is not there, and nothing is known of its Items")
+    ours = collection_document(facts) | ({} if assets is None else {"assets": assets})
+    return merged(existing, ours, _joined(existing, years, key), where=key)
 
 
 def with_collections(existing: bytes | None, collections: Iterable[Child]) -> bytes:
@@ -132,7 +125,7 @@ def with_collections(existing: bytes | None, collections: Iterable[Child]) -> by
     Raises:
         DataError: what is stored is no catalog.
     """
-    return _merged(existing, _root(), _joined(existing, collections, ROOT_KEY), where=ROOT_KEY)
+    return merged(existing, _root(), _joined(existing, collections, ROOT_KEY), where=ROOT_KEY)
 
 
 def _root() -> Document:
@@ -146,7 +139,8 @@ def _root() -> Document:
     }
 
 
-def _catalog(node: Node) -> Document:
+def catalog_document(node: Node) -> Document:
+    """Describe a catalog below a collection, without links downwards."""
     parent = "../collection.json" if node.depth == YEAR else "../catalog.json"
     return {
         "type": "Catalog",
@@ -161,34 +155,48 @@ def _catalog(node: Node) -> Document:
     }
 
 
-def _joined(existing: bytes | None, children: Iterable[Child], where: str) -> list[dict[str, str]]:
+def _joined(existing: bytes | None, children: Iterable[Child], where: str) -> list[dict[str, Any]]:
     """Link children besides those that a document links; a title that is known anew wins."""
-    links = {old["href"]: old for old in _links(_stored(existing, where), where) if old["rel"] == "child"}
+    links = {old["href"]: old for old in stored_links(_stored(existing, where), where) if old["rel"] == "child"}
     return [*(links | {child.href: link("child", child.href, child.title) for child in children}).values()]
 
 
-def _merged(existing: bytes | None, ours: Document, down: list[dict[str, str]], *, where: str) -> bytes:
+def merged(existing: bytes | None, ours: Document, down: list[dict[str, Any]], *, where: str) -> bytes:
     """Lay our fields and links over a stored document; whatever else it holds stays.
+
+    Args:
+        existing: the document as it is stored; None where there is none.
+        ours: the fields and links that are ours to say.
+        down: links downwards, in any order.
+        where: key of the document, for messages.
 
     Returns:
         The stored bytes where they say the same already.
+
+    Raises:
+        DataError: what is stored is no STAC document.
     """
     stored = _stored(existing, where)
     own = {link["rel"] for link in ours["links"]} | {"child", "item"}
-    foreign = [link for link in _links(stored, where) if link["rel"] not in own]
+    foreign = [link for link in stored_links(stored, where) if link["rel"] not in own]
     links = [*ours["links"], *foreign, *sorted(down, key=lambda child: child["href"])]
-    merged = {**stored, **ours, "links": links}
+    document = {**stored, **ours, "links": links}
     declared = ours.get("stac_extensions", [])
     if added := [uri for uri in stored.get("stac_extensions", []) if uri not in declared]:
-        merged["stac_extensions"] = [*declared, *added]
-    return existing if existing is not None and merged == stored else to_bytes(merged)
+        document["stac_extensions"] = [*declared, *added]
+    return existing if existing is not None and document == stored else to_bytes(document)
 
 
 def _stored(existing: bytes | None, where: str) -> Document:
     return {} if existing is None else from_bytes(existing, where=where)
 
 
-def _links(document: Document, where: str) -> list[dict[str, str]]:
+def stored_links(document: Document, where: str) -> list[dict[str, Any]]:
+    """List the links of a stored document.
+
+    Raises:
+        DataError: they are none.
+    """
     links = document.get("links", [])
     if not isinstance(links, list) or not all(
         isinstance(each, dict) and {"rel", "href"} <= set(each) for each in links

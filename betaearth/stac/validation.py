@@ -8,23 +8,23 @@ passed over.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft7Validator
-from jsonschema.protocols import Validator as SchemaValidator
-from jsonschema.validators import validator_for
+import jsonschema_rs
 from pystac.validation.local_validator import get_local_schema_cache
-from referencing import Registry, Resource
-from referencing.exceptions import Unresolvable
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.stac import extension
 from betaearth.stac.document import STAC_VERSION, Document
 
 _CORE = {"Feature": "item", "Collection": "collection", "Catalog": "catalog"}
+_ABSENT = "betaearth-absent"
+"""Keyword of what stands in for a schema that is not at hand: its address."""
+_DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+"""What STAC is written in, and what a schema is taken for that does not say."""
 _SHOWN = 20
 """Violations that a message lists; a document with more is wrong all over."""
 
@@ -43,7 +43,8 @@ class Validator:
         """
         self._schemas: dict[str, Any] = {**get_local_schema_cache(), **read_schemas(schema_folder)}
         self._schemas[extension.URI] = extension.schema()
-        self._validators: dict[str, SchemaValidator] = {}
+        self._validators: dict[str, jsonschema_rs.Validator] = {}
+        self._reached: list[str] = []
 
     def check(self, document: Mapping[str, Any], *, where: str) -> tuple[str, ...]:
         """Validate a document of parsed JSON.
@@ -79,23 +80,51 @@ class Validator:
         return tuple(sorted(uri for uri in declared(document) if uri not in self._schemas))
 
     def _violations_of(self, uri: str, document: Mapping[str, Any]) -> Iterator[str]:
+        validator, reached = self._validator(uri), len(self._reached)
         try:
-            for error in self._validator(uri).iter_errors(document):
-                yield f"{error.json_path}: {_shortened(error.message)} ({uri})"
-        except Unresolvable as error:
-            raise ConfigError(f"the schema {uri} refers to {error.ref}, which is not at hand; add it") from error
+            errors = list(validator.iter_errors(document))
+        except UnicodeEncodeError as refusal:
+            yield f"$: the name {_shortened(ascii(refusal.object))} is no Unicode text ({uri})"
+            return
+        if len(self._reached) > reached:
+            raise ConfigError(f"the schema {uri} refers to {self._reached[-1]}, which is not at hand; add it")
+        for error in errors:
+            yield f"{_json_path(error.instance_path)}: {_shortened(error.message)} ({uri})"
 
-    def _validator(self, uri: str) -> SchemaValidator:
+    def _validator(self, uri: str) -> jsonschema_rs.Validator:
         if uri not in self._validators:
-            schema = self._schemas[uri]
-            dialect = validator_for(schema, default=Draft7Validator)
-            self._validators[uri] = dialect(schema, registry=self._registry)
+            try:
+                self._validators[uri] = jsonschema_rs.validator_for(
+                    {"$schema": _DRAFT_7, **self._schemas[uri]},
+                    # By the drafts of STAC's schemas a format is an annotation, unless one asks for more.
+                    validate_formats=False,
+                    retriever=self._retrieve,
+                    keywords={_ABSENT: _absent_keyword(self._reached)},
+                )
+            except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+                raise ConfigError(f"the schema {uri} cannot be used: {_shortened(error.message)}") from error
         return self._validators[uri]
 
-    @cached_property
-    def _registry(self) -> Registry[Any]:
-        resources = [(uri, Resource.from_contents(schema)) for uri, schema in self._schemas.items()]
-        return Registry().with_resources(resources).crawl()
+    def _retrieve(self, uri: str) -> Document:
+        """Give a schema that another refers to: never from the network.
+
+        What is not at hand gets a stand-in, since the part that refers to it may never be asked.
+        """
+        schema: Document = self._schemas.get(uri, {_ABSENT: uri})
+        return schema
+
+
+def _absent_keyword(reached: list[str]) -> type[jsonschema_rs.KeywordValidator]:
+    """Make the keyword of a stand-in: it notes that it was asked, and by that its answer says nothing."""
+
+    class Absent:
+        def __init__(self, _parent: Document, value: str, _path: list[str | int]) -> None:
+            self.uri = value
+
+        def validate(self, _instance: object) -> None:
+            reached.append(self.uri)
+
+    return Absent
 
 
 def declared(document: Mapping[str, Any]) -> list[str]:
@@ -126,6 +155,12 @@ def _read_json(path: Path) -> Document:
     if not isinstance(document, dict):
         raise ConfigError(f"{path} holds {type(document).__name__}; it must be a JSON object")
     return document
+
+
+def _json_path(path: Iterable[str | int]) -> str:
+    """Spell a path as `$.assets.embeddings['file:size']`, `$.links[2]`."""
+    steps = (f".{step}" if re.fullmatch(r"[A-Za-z_]\w*", str(step)) else f"[{step!r}]" for step in path)
+    return "$" + "".join(steps)
 
 
 def _shortened(message: str) -> str:

@@ -6,33 +6,28 @@ in `{root}/.tmp/`, which no reader sees. Whoever was told that a write succeeded
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from betaearth.errors import ConfigError, DataError
+from betaearth.errors import DataError
+from betaearth.storage.files import folder_errors, sync
+from betaearth.storage.folder_listing import ABSENT, names_in, walk
+from betaearth.storage.keys import TEMPORARY, check_key, check_prefix, is_key
+from betaearth.storage.store import Entry, Stored, check_range
 
-TEMPORARY = ".tmp"
-"""Folder below the root for unfinished writes: the same file system, so that a rename is atomic."""
+__all__ = ["FolderStore", "folder_errors", "sync"]
 
-_ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object as it was at one moment."""
-
-    data: bytes
-    etag: str
-    """Changes whenever the bytes do; `FolderStore.update` compares it."""
+CHUNK = 1 << 20
+"""Bytes of a piece of a stream."""
 
 
 @dataclass(frozen=True)
@@ -56,54 +51,98 @@ class FolderStore:
         return str(self._path(key))
 
     def exists(self, key: str) -> bool:
-        """Whether there is an object of that key.
-
-        Raises:
-            DataError: it is no key.
-            ConfigError: the folder may not be read.
-        """
+        """Whether there is an object of that key."""
         return self.size(key) is not None
 
     def size(self, key: str) -> int | None:
-        """Size of an object in bytes; None where there is none.
+        """Size of an object in bytes; None where there is none."""
+        entry = self.stat(key)
+        return entry.size if entry else None
 
-        Raises:
-            DataError: it is no key.
-            ConfigError: the folder may not be read.
-        """
+    def stat(self, key: str) -> Entry | None:
+        """What a listing would tell of one object; None where there is none."""
         path = self._path(key)
         try:
             with folder_errors(path):
                 status = path.stat()
-        except _ABSENT:
+        except ABSENT:
             return None
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        return Entry(key, status.st_size, modified, f"{status.st_mtime_ns:x}-{status.st_ino:x}-{status.st_size:x}")
 
-    def find(self, key: str) -> Stored | None:
+    def sha256(self, key: str) -> str | None:
+        """Digest of an object's bytes, which are read for it; None where there is none."""
+        path = self._path(key)
+        try:
+            with folder_errors(path), path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except ABSENT:
+            return None
+
+    def find(self, key: str, *, limit: int | None = None) -> Stored | None:
         """Read an object with its etag; None where there is none.
 
         Raises:
-            DataError: it is no key.
+            DataError: it is no key, or the object is larger than `limit`.
             ConfigError: the file may not be read.
         """
+        path = self._path(key)
         try:
-            with folder_errors(self._path(key)):
-                data = self._path(key).read_bytes()
-        except _ABSENT:
+            with folder_errors(path), path.open("rb") as file:
+                data = file.read(-1 if limit is None else limit + 1)
+        except ABSENT:
             return None
+        if limit is not None and len(data) > limit:
+            raise DataError(f"{path} has more than the {limit} bytes of such an object")
         return Stored(data, _etag(data))
 
-    def read(self, key: str) -> bytes:
-        """Read an object.
+    def read(self, key: str, *, limit: int | None = None) -> bytes:
+        """Read an object, up to `limit` bytes.
+
+        Raises:
+            DataError: it is no key, there is no object of that key, or it is larger than `limit`.
+            ConfigError: the file may not be read.
+        """
+        stored = self.find(key, limit=limit)
+        if stored is None:
+            raise self._absent(key)
+        return stored.data
+
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Read bytes `start` to before `stop`, or to the end where that comes first.
+
+        Raises:
+            DataError: it is no key, there is no object of that key, it ends before `start`, or these are no bytes.
+            ConfigError: the file may not be read.
+        """
+        check_range(start, stop)
+        path = self._path(key)
+        try:
+            with folder_errors(path), path.open("rb") as file:
+                file.seek(start)
+                data = file.read(stop - start)
+        except ABSENT:
+            raise self._absent(key) from None
+        if not data:
+            raise DataError(f"{path} is corrupt: it ends before what is asked for")
+        return data
+
+    def stream(self, key: str) -> Generator[bytes]:
+        """Read an object piece by piece.
 
         Raises:
             DataError: it is no key, or there is no object of that key.
             ConfigError: the file may not be read.
         """
-        stored = self.find(key)
-        if stored is None:
-            raise DataError(f"{self.uri} holds no object {key!r}")
-        return stored.data
+        path = self._path(key)
+        try:
+            with folder_errors(path), path.open("rb") as file:
+                while piece := file.read(CHUNK):
+                    yield piece
+        except ABSENT:
+            raise self._absent(key) from None
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that start with a prefix, sorted by code point; unfinished writes are no keys.
@@ -114,13 +153,24 @@ class FolderStore:
         Raises:
             DataError: the prefix leaves the store.
         """
+        check_prefix(prefix)
         folder, slash, start = prefix.rpartition("/")
-        if slash:
-            _check_key(folder)
         base = self.root / folder
-        for name, is_folder in _entries(base):
-            if name.startswith(start) and not (base == self.root and name == f"{TEMPORARY}/"):
-                yield from _walk(base, folder + slash, name, is_folder=is_folder)
+        for name, is_folder in names_in(base):
+            if name.startswith(start):
+                yield from filter(is_key, walk(base, folder + slash, name, is_folder=is_folder))
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield what a listing tells of the objects whose keys start with a prefix, sorted by key, lazily.
+
+        Raises:
+            DataError: the prefix leaves the store.
+            ConfigError: a folder may not be read.
+        """
+        for key in self.list(prefix):
+            entry = self.stat(key)
+            if entry is not None:
+                yield entry
 
     def create(self, key: str, data: bytes) -> bool:
         """Create an object; False, and nothing changed, if there is one of that key.
@@ -148,10 +198,6 @@ class FolderStore:
         """Replace an object that still has this etag; False, and nothing changed, if it has not.
 
         An object that is not there has no etag, so updating it is False too.
-
-        Raises:
-            DataError: it is no key.
-            ConfigError: the folder may not be written, or is full.
         """
         target = self._path(key)
         with folder_errors(target), self._written(data) as temporary, self._lock():
@@ -180,9 +226,23 @@ class FolderStore:
                 raise _is_folder(target) from None
             self._keep_name(target)
 
+    def delete(self, key: str) -> bool:
+        """Remove an object; False where there was none. Its folder stays: another may be writing into it."""
+        target = self._path(key)
+        try:
+            with folder_errors(target), self._lock():
+                target.unlink()
+                sync(target.parent)
+        except ABSENT:
+            return False
+        return True
+
     def _path(self, key: str) -> Path:
-        _check_key(key)
+        check_key(key)
         return self.root / key
+
+    def _absent(self, key: str) -> DataError:
+        return DataError(f"{self.uri} holds no object {key!r}")
 
     def _make_parents(self, target: Path) -> None:
         """Make the folders above a target."""
@@ -223,64 +283,16 @@ class FolderStore:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold the store's update lock, against threads and processes; a dead holder releases it."""
-        with (self.root / TEMPORARY / "update.lock").open("ab") as file:
+        folder = self.root / TEMPORARY
+        folder.mkdir(exist_ok=True)
+        with (folder / "update.lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-@contextmanager
-def folder_errors(where: Path) -> Iterator[None]:
-    """Translate what the file system says about a path.
-
-    Raises:
-        ConfigError: no permission, read-only, or full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise ConfigError(f"{where} may not be accessed ({error.strerror}); give this user the right to") from error
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise ConfigError(f"{where} cannot be written ({error.strerror}); free some space") from error
-        raise
 
 
 def _is_folder(target: Path) -> DataError:
     return DataError(f"{target} is a folder of objects; it cannot be one")
 
 
-def _check_key(key: str) -> None:
-    parts = key.split("/")
-    if "\\" in key or "\0" in key or parts[0] == TEMPORARY or not {"", ".", ".."}.isdisjoint(parts):
-        raise DataError(f"{key!r} is not an object key: names joined by single slashes, without '.', '..' or '\\'")
-
-
-def _entries(folder: Path) -> list[tuple[str, bool]]:
-    """List (name, whether it is a folder): folders with their slash, which puts keys into their order."""
-    try:
-        with os.scandir(folder) as entries:
-            kinds = [(entry.name, entry.is_dir()) for entry in entries]
-    except _ABSENT:
-        return []
-    return sorted((f"{name}/" if is_folder else name, is_folder) for name, is_folder in kinds)
-
-
-def _walk(base: Path, lead: str, name: str, *, is_folder: bool) -> Iterator[str]:
-    if not is_folder:
-        yield lead + name
-        return
-    for child, child_is_folder in _entries(base / name):
-        yield from _walk(base / name, lead + name, child, is_folder=child_is_folder)
-
-
 def _etag(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

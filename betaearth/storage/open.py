@@ -8,22 +8,72 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from betaearth.errors import ConfigError
-from betaearth.storage.folder import TEMPORARY, FolderStore
+from betaearth.storage.folder import FolderStore
+from betaearth.storage.keys import TEMPORARY
+from betaearth.storage.s3 import S3Store
+from betaearth.storage.s3_client import S3Options
+from betaearth.storage.s3_probe import probe_conditions, probe_reading
+from betaearth.storage.s3_uri import SCHEME, parse_s3_store
+from betaearth.storage.store import Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def open_store(uri: str) -> FolderStore:
-    """Open a store for reading and writing; a folder that is not there is made.
+def open_store(uri: str, s3: S3Options | None = None, *, make: bool = True) -> Store:
+    """Open a store for reading and writing; a bucket is never made.
+
+    Args:
+        uri: a path, a `file://` URI, or `s3://bucket/prefix`.
+        s3: how S3 is reached.
+        make: whether a folder that is not there is made.
+
+    Raises:
+        ConfigError: it is of no such kind, is not there, cannot be written, or cannot refuse to overwrite.
+        TransientError: the server or the network failed.
+    """
+    if uri.startswith(SCHEME):
+        store = S3Store(*parse_s3_store(uri), s3 or S3Options())
+        probe_conditions(store)
+        probe_reading(store)
+        return store
+    return open_folder(uri, make=make)
+
+
+def existing_store(uri: str, s3: S3Options | None = None, *, absent_is_empty: bool = False) -> Store:
+    """Open a store for reading; nothing is made, nor written.
+
+    Args:
+        uri: a path, a `file://` URI, or `s3://bucket/prefix`.
+        s3: how S3 is reached.
+        absent_is_empty: whether a folder that is not there stands for a store without objects.
+
+    Raises:
+        ConfigError: it is of no such kind, is not there, or may not be read.
+        TransientError: the server or the network failed.
+    """
+    if uri.startswith(SCHEME):
+        store = S3Store(*parse_s3_store(uri), s3 or S3Options(), public=True)
+        probe_reading(store)
+        return store
+    root = _folder_of(uri).resolve()
+    if not root.is_dir() and (root.exists() or not absent_is_empty):
+        raise _no_folder(uri)
+    return FolderStore(root)
+
+
+def open_folder(uri: str, *, make: bool = True) -> FolderStore:
+    """Open a folder as a store for reading and writing.
 
     Args:
         uri: a path, or a `file://` URI.
+        make: whether it is made where it is not there.
 
     Raises:
-        ConfigError: it is not a folder, cannot be written, cannot refuse to overwrite, or is of a kind that
-            this version does not write to.
+        ConfigError: it is not a folder, cannot be written, or cannot refuse to overwrite.
     """
     root = _folder_of(uri)
+    if not make and not root.exists():
+        raise _no_folder(uri)
     try:
         root = root.resolve()
         (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
@@ -33,26 +83,14 @@ def open_store(uri: str) -> FolderStore:
     return FolderStore(root)
 
 
-def existing_store(uri: str, *, absent_is_empty: bool = False) -> FolderStore:
-    """Open a store for reading; it may lie on a read-only disk, and nothing is made.
-
-    Args:
-        uri: a path, or a `file://` URI.
-        absent_is_empty: whether a folder that is not there stands for a store without objects.
-
-    Raises:
-        ConfigError: there is no folder, or it is of a kind that this version does not know.
-    """
-    root = _folder_of(uri).resolve()
-    if not root.is_dir() and (root.exists() or not absent_is_empty):
-        raise ConfigError(f"{uri} is no store: there is no such folder; give one that `betaearth run` has written")
-    return FolderStore(root)
+def _no_folder(uri: str) -> ConfigError:
+    return ConfigError(f"{uri} is no store: there is no such folder; give one that `betaearth run` has written")
 
 
 def _folder_of(uri: str) -> Path:
     root = local_path(uri)
     if root is None:
-        raise ConfigError(f"{uri} is not a store of this version, which knows folders only: give a path")
+        raise ConfigError(f"{uri} is no store: give a path, file:///path or s3://bucket/prefix")
     return root
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
+from betaearth.products.fingerprint import product_digest
 from betaearth.products.keys import manifest_key, product_prefix, tile_year_prefix
 from betaearth.products.manifest import (
     Fate,
@@ -105,7 +106,7 @@ def build_manifest(
     place = MajorTomGrid(spacing_m).cell(cell)
     prefix = tile_year_prefix(collection, year, place)
     contents = contents_of(cell, year, note) if files is None else files
-    product = sha256("".join(sha256(contents[name]) for name in FILES)) if outcome == "product" else None
+    product = product_digest({name: sha256(contents[name]) for name in FILES}) if outcome == "product" else None
     request_digest = sha256(f"{collection} {cell} {year} {note} {source} {dtype}")
     sources_digest = sha256(f"sources {note}")
     days = [datetime(year, month, 10, 10, 30, tzinfo=UTC) for month in (1, 4, 7, 10)]
@@ -158,7 +159,7 @@ def build_manifest(
                 observations_mean=3.25,
                 observations_max=4,
                 dispersion_mean=0.03,
-                norm_error_max=1e-3,
+                norm_error_max={"int8": 1e-3, "float32": 1e-7}[dtype],
             )
             if made
             else None,

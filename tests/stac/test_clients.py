@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import posixpath
 import warnings
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from rasterio.io import MemoryFile
 from betaearth.products.manifest import Manifest
 from betaearth.stac import extension
 from betaearth.stac.publish import publish
+from betaearth.stac.validation import Validator
 from betaearth.storage.folder import FolderStore
 
 Add = Callable[..., str]
@@ -108,6 +113,40 @@ def test_pystac_walks_the_tree(store: FolderStore, add: Add) -> None:
         assert item.get_root() is root
         for asset in item.assets.values():
             assert Path(asset.get_absolute_href() or "").is_file()
+
+
+def test_all_that_is_published_is_valid_and_leads_somewhere(
+    store: FolderStore, add: Add, later: Callable[[int], datetime], spec: Path
+) -> None:
+    """Also what pystac does not walk: superseded Items, and the assets of the Collection."""
+    add("433U_1046R", 2023)
+    add("433U_1046R", 2024)
+    add("433U_1046R", 2024, note="again", created=later(5))
+    add("434U_1046R", 2024, outcome="empty")
+    publish(store)
+    keys = set(store.list())
+    validator = Validator(spec / "stac_schemas")
+    reached, waiting = set(), ["catalog.json"]
+    while waiting:
+        key = waiting.pop()
+        assert key in keys
+        if key in reached:
+            continue
+        reached.add(key)
+        document = json.loads(store.read(key)) if key.endswith(".json") else {}
+        if document.get("type") not in {"Catalog", "Collection", "Feature"}:
+            continue
+        assert validator.check(document, where=key) == ()
+        described = [*document["links"], *document.get("assets", {}).values()]
+        hrefs = [each["href"] for each in described if "://" not in each["href"]]
+        waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(key), href)) for href in hrefs]
+        for each in described:
+            if "file:checksum" in each:
+                data = store.read(posixpath.normpath(posixpath.join(posixpath.dirname(key), each["href"])))
+                assert each["file:checksum"] == f"1220{hashlib.sha256(data).hexdigest()}"
+                assert each["file:size"] == len(data)
+    assert sum(Path(key).name.startswith("betaearth-robust-v1_433u_1046r_2024") for key in reached) == 2
+    assert {key for key in keys if key.endswith((".tif", ".png", ".parquet", ".geojson"))} <= reached
 
 
 def test_pystacs_own_validation_agrees(

@@ -49,6 +49,7 @@ facts = st.builds(
     dtypes=st.frozensets(st.sampled_from(["int8", "float32"]), min_size=1),
     codes=st.frozensets(st.sampled_from(["EPSG:32601", "EPSG:32731"]), min_size=1),
     gsd=st.frozensets(st.sampled_from([10.0, 20.0]), min_size=1),
+    spacings=st.frozensets(st.sampled_from([2_000.0, 10_000.0])),
     attribution=st.frozensets(st.sampled_from(["Sentinel data 2024.", "Sentinel data 2025.", "AEF."])),
 )
 

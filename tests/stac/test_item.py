@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import shapely.geometry
 from betaearth.errors import DataError
 from betaearth.products.manifest import Manifest, ObservationRecord
 from betaearth.stac.document import to_bytes
-from betaearth.stac.item import item_document, item_from_manifest
+from betaearth.stac.item import Succession, item_document, item_from_manifest
 
 Make = Callable[..., Manifest]
 KeyOf = Callable[[Manifest], str]
@@ -194,7 +195,7 @@ def test_granules_are_counted_by_fate_and_reason(document: Document) -> None:
     assert observations["granules"] == {
         "found": 7,
         "used": 4,
-        "rejected": {"cloudier": 2, "unreadable": 1},
+        "rejected": [{"reason": "cloudier", "granules": 2}, {"reason": "unreadable", "granules": 1}],
     }
     assert observations["scenes"] == 4
     assert (observations["min"], observations["mean"], observations["max"]) == (1, 3.25, 4)
@@ -296,3 +297,27 @@ def test_a_finer_grid_has_its_own_code(document: Document) -> None:
     item = document("2166U_5231R", spacing_m=2000.0)
     assert item["properties"]["grid:code"] == "MAJORTOM-2-2166U_5231R"
     assert item["properties"]["proj:shape"] == [270, 270]
+
+
+def test_versions_lead_to_each_other(make_manifest: Make, manifest_key_of: KeyOf) -> None:
+    manifest = make_manifest()
+    superseded = datetime(2027, 1, 1, tzinfo=UTC)
+    between = Succession(id="b", predecessor="a", successor="c", latest="d", superseded=superseded)
+    item = item_from_manifest(
+        manifest, manifest_key=manifest_key_of(manifest), manifest_bytes=b"{}", succession=between
+    )
+    links = {link.rel: link.target for link in item.links if "version" in link.rel}
+    assert links == {
+        "predecessor-version": "./a.json",
+        "successor-version": "./c.json",
+        "latest-version": "./d.json",
+    }
+    assert item.id == "b"
+    assert item.properties["deprecated"] is True
+    assert (item.properties["created"], item.properties["updated"]) == ("2026-01-02T03:04:05Z", "2027-01-01T00:00:00Z")
+
+
+def test_an_only_version_is_not_deprecated_and_links_none(document: Document) -> None:
+    item = document()
+    assert "deprecated" not in item["properties"]
+    assert not [link for link in item["links"] if "version" in link["rel"]]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from betaearth.errors import TransientError
-from betaearth.stac.merging import TRIES, merge
+from betaearth.stac.merging import TRIES, Change, merge
 from betaearth.storage.folder import FolderStore
 
 
@@ -16,9 +16,9 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_writes_once_and_not_again(store: FolderStore) -> None:
-    assert merge(store, "a/catalog.json", lambda _: b"one")
-    assert not merge(store, "a/catalog.json", lambda _: b"one")
-    assert merge(store, "a/catalog.json", lambda existing: (existing or b"") + b" two")
+    assert merge(store, "a/catalog.json", lambda _: b"one") == (Change.CREATED, b"one")
+    assert merge(store, "a/catalog.json", lambda _: b"one") == (Change.SAME, b"one")
+    assert merge(store, "a/catalog.json", lambda existing: (existing or b"") + b" two") == (Change.UPDATED, b"one two")
     assert store.read("a/catalog.json") == b"one two"
 
 
@@ -31,7 +31,7 @@ def test_a_write_of_another_between_reading_and_writing_is_not_lost(store: Folde
             assert store.update("list.json", other, stored.etag) if stored else store.create("list.json", other)
         return json.dumps([*json.loads(existing or b"[]"), 4]).encode()
 
-    assert merge(store, "list.json", add_four)
+    assert merge(store, "list.json", add_four)[0] is Change.UPDATED
     assert json.loads(store.read("list.json")) == [1, 2, 3, 4]
 
 

@@ -61,8 +61,8 @@ def test_a_first_product_makes_the_whole_tree(store: FolderStore, add: Add) -> N
     key = add("433U_1046R", 2024)
     events: list[Event] = []
     report = publish(store, emit=events.append)
-    assert (report.items, report.written, report.skipped) == (1, 6, {})
-    assert events == [CatalogPublished(items=1, written=6)]
+    assert (report.items, report.written, report.skipped) == (1, 9, {})
+    assert events == [CatalogPublished(items=1, written=9)]
     block = key.rsplit("/", 2)[0]
     superblock = block.rsplit("/", 1)[0]
     assert set(documents(store)) == {
@@ -72,6 +72,12 @@ def test_a_first_product_makes_the_whole_tree(store: FolderStore, add: Add) -> N
         f"{superblock}/catalog.json",
         f"{block}/catalog.json",
         f"{block}/433u_1046r/{COLLECTION}_433u_1046r_2024.json",
+    }
+    others = {key.rsplit("-", 1)[0] for key in store.list() if key.endswith((".parquet", ".geojson"))}
+    assert others == {
+        f"{COLLECTION}/items/year=2024/part",
+        f"{COLLECTION}/coverage/year=2024/coverage",
+        f"{COLLECTION}/coverage/year=2024/gaps",
     }
     assert linked_items(store) == [f"{COLLECTION}_433u_1046r_2024"]
 
@@ -94,9 +100,11 @@ def test_only_what_is_new_is_written(store: FolderStore, add: Add) -> None:
     report = publish(store)
     changed = {key for key, data in snapshot(store).items() if before.get(key) != data}
     block = f"{item_key(store, '433u').rsplit('/', 2)[0]}"
-    # The new Item, its block, and the collection, whose extent it widens.
-    assert changed == {item_key(store, "434u"), f"{block}/catalog.json", f"{COLLECTION}/collection.json"}
-    assert (report.items, report.written) == (2, 3)
+    # The new Item, its block, its row, the coverage, and the collection, which lists them and whose extent it widens.
+    others = {key for key in changed if key.endswith((".parquet", ".geojson"))}
+    assert changed - others == {item_key(store, "434u"), f"{block}/catalog.json", f"{COLLECTION}/collection.json"}
+    assert len(others) == 2
+    assert (report.items, report.written) == (2, 5)
 
 
 def test_a_dead_publishers_work_is_done_by_the_next(store: FolderStore, add: Add, block_of_cells: Cells) -> None:

@@ -15,10 +15,8 @@ from betaearth.stac.facts import facts_of_manifest
 from betaearth.stac.tree import (
     Child,
     Node,
-    item_child,
     with_children,
     with_collections,
-    with_items,
     with_years,
 )
 from betaearth.stac.validation import Validator
@@ -26,7 +24,6 @@ from betaearth.stac.validation import Validator
 YEAR = Node("betaearth-robust-v1/2024")
 SUPERBLOCK = Node("betaearth-robust-v1/2024/r05-c05")
 BLOCK = Node("betaearth-robust-v1/2024/r05-c05/r05f-c054")
-CELL = "betaearth-robust-v1/2024/r05-c05/r05f-c054/433u_1046r/betaearth-robust-v1_433u_1046r_2024.json"
 
 children = st.lists(
     st.integers(0, 15).map(lambda number: Child(f"./r{number:02x}-c00/catalog.json", f"Block {number}")),
@@ -61,10 +58,6 @@ def test_nodes_are_named_by_their_place() -> None:
     assert BLOCK.child == Child("./r05f-c054/catalog.json", "Block r05f-c054")
 
 
-def test_an_item_is_linked_below_its_cell() -> None:
-    assert item_child(CELL) == Child("./433u_1046r/betaearth-robust-v1_433u_1046r_2024.json", "433U_1046R 2024")
-
-
 @pytest.mark.parametrize("node", [YEAR, SUPERBLOCK, BLOCK])
 def test_catalogs_are_valid_and_lead_upwards(node: Node) -> None:
     data = with_children(None, node, [Child("./b/catalog.json", "B"), Child("./a/catalog.json", "A")])
@@ -74,13 +67,6 @@ def test_catalogs_are_valid_and_lead_upwards(node: Node) -> None:
     assert links(data, "child") == ["./a/catalog.json", "./b/catalog.json"]
     assert links(data, "root") == ["../" * len(node.folder.split("/")) + "catalog.json"]
     assert links(data, "parent") == ["../collection.json" if node is YEAR else "../catalog.json"]
-
-
-def test_a_block_links_exactly_what_is_there() -> None:
-    two = with_items(None, BLOCK, [Child("./b/b.json", "B"), Child("./a/a.json", "A")])
-    assert links(two, "item") == ["./a/a.json", "./b/b.json"]
-    one = with_items(two, BLOCK, [Child("./b/b.json", "B")])
-    assert links(one, "item") == ["./b/b.json"]
 
 
 @given(children, children)
@@ -141,11 +127,17 @@ def test_a_collection_keeps_its_years_its_assets_and_what_it_knew(
     assert merged["extent"]["temporal"]["interval"] == [["2019-01-01T00:00:00Z", "2024-12-31T23:59:59Z"]]
     assert links(data, "child") == ["./2019/catalog.json", "./2024/catalog.json"]
     assert with_years(data, old, [], key=key) == data
+    assert with_years(data, None, [], key=key) == data
+    replaced = json.loads(with_years(data, None, [], key=key, assets={"items-2024": {"href": "./b.parquet"}}))
+    assert replaced["assets"] == {"items-2024": {"href": "./b.parquet"}}
+
+
+def test_a_collection_needs_facts() -> None:
+    with pytest.raises(DataError, match="nothing is known of its Items"):
+        with_years(None, None, [], key="c/collection.json")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"links": 1}', b'{"links": [{"rel": "child"}]}', b'{"links": ["a"]}'])
 def test_what_is_no_catalog_is_refused_by_its_key(data: bytes) -> None:
-    with pytest.raises(DataError, match=BLOCK.key):
-        with_items(data, BLOCK, [])
     with pytest.raises(DataError, match=YEAR.key):
         with_children(data, YEAR, [])

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jsonschema
 import pytest
+from pystac.validation.local_validator import get_local_schema_cache
+from referencing import Registry, Resource
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.products.manifest import Manifest
@@ -15,7 +19,7 @@ from betaearth.stac import extension
 from betaearth.stac.collection import collection_from_manifests
 from betaearth.stac.document import to_bytes
 from betaearth.stac.item import item_document, item_from_manifest
-from betaearth.stac.validation import Validator
+from betaearth.stac.validation import Validator, read_schemas
 
 Make = Callable[..., Manifest]
 KeyOf = Callable[[Manifest], str]
@@ -199,6 +203,33 @@ def test_a_wrong_item_is_caught_without_any_other_schema(
     assert place in str(caught.value)
 
 
+def reference_paths(document: dict[str, Any], spec: Path) -> set[tuple[str, str]]:
+    """Judge a document by another implementation of JSON Schema: (schema, JSON path) of every violation."""
+    schemas: dict[str, Any] = {**get_local_schema_cache(), **read_schemas(spec / "stac_schemas")}
+    schemas[extension.URI] = extension.schema()
+    resources = [(uri, Resource.from_contents(schema)) for uri, schema in schemas.items()]
+    registry: Registry[Any] = Registry().with_resources(resources).crawl()
+    core = "https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"
+    return {
+        (uri, error.json_path)
+        for uri in (core, *document["stac_extensions"])
+        for error in jsonschema.Draft7Validator(schemas[uri], registry=registry).iter_errors(document)
+    }
+
+
+def test_every_wrong_item_is_judged_as_another_implementation_does(
+    complete: Validator, item: Callable[..., dict[str, Any]], spec: Path
+) -> None:
+    for name, (change, _) in WRONG_ITEMS.items():
+        document = item()
+        change(document)
+        found = {
+            (violation.rpartition(" (")[2].rstrip(")"), violation.partition(": ")[0])
+            for violation in complete.violations(document)
+        }
+        assert found == reference_paths(document, spec), name
+
+
 def test_float32_with_a_quantisation_is_caught(alone: Validator, item: Callable[..., dict[str, Any]]) -> None:
     document = item(dtype="float32")
     document["properties"]["emb:quantization"] = item()["properties"]["emb:quantization"]
@@ -233,7 +264,7 @@ def test_every_violation_is_listed(alone: Validator, item: Callable[..., dict[st
     with pytest.raises(DataError) as caught:
         alone.check(document, where="here")
     message = str(caught.value)
-    assert "$.properties['proj:code']: 'EPSG:4326'" in message
+    assert "$.properties['proj:code']: \"EPSG:4326\"" in message
     assert "$.assets.quality.nodata" in message
 
 
@@ -275,22 +306,96 @@ def test_an_index_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
         Validator(tmp_path)
 
 
-def test_a_schema_that_refers_to_one_that_is_not_there_is_a_matter_of_setup(tmp_path: Path) -> None:
-    uri = "https://example.org/a.json"
-    (tmp_path / "index.json").write_text(json.dumps({uri: "a.json"}))
-    schema = {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "$id": uri,
-        "$ref": "https://example.org/b.json",
-    }
-    (tmp_path / "a.json").write_text(json.dumps(schema))
-    document = {
-        "type": "Catalog",
-        "stac_version": "1.1.0",
-        "stac_extensions": [uri],
-        "id": "x",
-        "description": "x",
-        "links": [],
-    }
-    with pytest.raises(ConfigError, match=r"refers to https://example\.org/b\.json"):
-        Validator(tmp_path).check(document, where="here")
+CATALOG = {"type": "Catalog", "stac_version": "1.1.0", "id": "x", "description": "x", "links": []}
+ADDRESS = "https://example.org/a.json"
+
+
+@pytest.fixture
+def with_schema(tmp_path: Path) -> Callable[[dict[str, Any]], Validator]:
+    """Make a validator that has one more schema, of `ADDRESS`."""
+
+    def make(schema: dict[str, Any]) -> Validator:
+        (tmp_path / "index.json").write_text(json.dumps({ADDRESS: "a.json"}))
+        (tmp_path / "a.json").write_text(json.dumps({"$id": ADDRESS, **schema}))
+        return Validator(tmp_path)
+
+    return make
+
+
+WithSchema = Callable[[dict[str, Any]], Validator]
+
+
+def catalog(**fields: Any) -> dict[str, Any]:
+    return {**CATALOG, "stac_extensions": [ADDRESS], **fields}
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "https://example.org/b.json"}, {"not": {"$ref": "./b.json"}}], ids=str)
+def test_a_schema_that_refers_to_one_that_is_not_there_is_a_matter_of_setup(
+    with_schema: WithSchema, schema: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=r"refers to https://example\.org/b\.json, which is not at hand"):
+        with_schema(schema).check(catalog(), where="here")
+
+
+def test_a_schema_that_is_not_there_is_missed_only_where_it_is_asked(with_schema: WithSchema) -> None:
+    validator = with_schema({"properties": {"mood": {"$ref": "https://example.org/b.json"}}})
+    assert validator.check(catalog(), where="here") == ()
+    with pytest.raises(ConfigError, match="not at hand"):
+        validator.check(catalog(mood="good"), where="here")
+    assert validator.check(catalog(), where="here") == ()
+
+
+def test_an_item_with_projjson_needs_the_schema_of_proj(
+    complete: Validator, item: Callable[..., dict[str, Any]]
+) -> None:
+    document = item()
+    document["properties"]["proj:projjson"] = {"type": "GeographicCRS"}
+    with pytest.raises(ConfigError, match=r"refers to https://proj\.org/schemas/v0\.7/projjson\.schema\.json"):
+        complete.check(document, where="here")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "thing"}, {"properties": 3}, {"$ref": "#/definitions/x"}],
+    ids=str,
+)
+def test_a_schema_that_is_none_is_a_matter_of_setup(with_schema: WithSchema, schema: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"the schema https://example\.org/a\.json cannot be used: "):
+        with_schema(schema).check(catalog(), where="here")
+
+
+DRAFTS = {
+    "none": {"prefixItems": [{"type": "string"}], "dependentRequired": {"a": ["b"]}, "items": [{"type": "number"}]},
+    "http://json-schema.org/draft-07/schema#": {"items": [{"type": "number"}]},
+    "https://json-schema.org/draft/2019-09/schema": {"items": [{"type": "number"}]},
+    "https://json-schema.org/draft/2020-12/schema": {"prefixItems": [{"type": "number"}]},
+}
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_a_schema_is_read_by_its_own_draft_and_without_one_by_draft_7(with_schema: WithSchema, draft: str) -> None:
+    dialect = {} if draft == "none" else {"$schema": draft}
+    validator = with_schema({**dialect, "properties": {"a": DRAFTS[draft]}})
+    assert validator.violations(catalog(a=[1])) == []
+    assert len(validator.violations(catalog(a=["x"]))) == 1
+
+
+def test_formats_annotate(with_schema: WithSchema) -> None:
+    validator = with_schema({"properties": {"a": {"format": "date-time"}, "b": {"format": "iri-reference"}}})
+    assert validator.violations(catalog(a="yesterday", b="\\")) == []
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_json_cannot_say_is_none(
+    alone: Validator, item: Callable[..., dict[str, Any]], number: float
+) -> None:
+    document = item()
+    document["bbox"][0] = number
+    assert any(violation.startswith("$.bbox") for violation in alone.violations(document))
+
+
+def test_a_name_that_is_no_text_is_refused(alone: Validator, item: Callable[..., dict[str, Any]]) -> None:
+    document = item()
+    document["properties"]["\ud800"] = 1
+    with pytest.raises(DataError, match="no Unicode text"):
+        alone.check(document, where="here")

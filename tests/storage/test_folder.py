@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betaearth.errors import ConfigError, DataError
-from betaearth.storage.folder import TEMPORARY, FolderStore, Stored, folder_errors
-from betaearth.storage.open import open_store
+from betaearth.storage.folder import FolderStore, folder_errors
+from betaearth.storage.keys import TEMPORARY
+from betaearth.storage.open import open_folder
+from betaearth.storage.store import Stored
 
 NAMES = st.sampled_from(["a", "a-b", "a.json", "a0", "b", "Z", "ü", "r05-c05", ".hidden"])
 KEYS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
@@ -23,7 +25,7 @@ KEYS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
-    return open_store(str(tmp_path / "store"))
+    return open_folder(str(tmp_path / "store"))
 
 
 def start(task: str, store: FolderStore, name: str) -> subprocess.Popen[str]:
@@ -123,7 +125,7 @@ def test_others_may_read_what_was_written(store: FolderStore, tmp_path: Path) ->
 def test_a_listing_is_what_was_created_in_the_order_of_s3(keys: set[str], prefix: str, slash: bool) -> None:
     prefix += "/" if slash and prefix else ""
     with tempfile.TemporaryDirectory() as folder:
-        store = open_store(folder)
+        store = open_folder(folder)
         created = []
         for key in sorted(keys):
             try:

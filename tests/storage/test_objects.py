@@ -16,7 +16,8 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.storage.objects import read_object, s3_errors, stream_object
+from betaearth.storage.objects import read_object, stream_object
+from betaearth.storage.s3_errors import s3_errors
 
 
 @pytest.fixture(autouse=True)

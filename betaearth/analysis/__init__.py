@@ -1,0 +1,1 @@
+"""Reading published embeddings: lazily, by windows, as arrays with coordinates."""

@@ -1,0 +1,138 @@
+"""The commands that check what was published: verify, reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from betaearth.cli.options import DeviceOption, JsonOption, SchemasOption, VerboseOption, settings_from
+from betaearth.cli.progress import progress
+
+if TYPE_CHECKING:
+    from betaearth.events import Emit
+    from betaearth.pipeline.reproduce import Means
+    from betaearth.pipeline.reproduction import Reproduction
+    from betaearth.settings import Settings
+    from betaearth.stac.verification import Verification
+
+ItemArgument = Annotated[
+    str, typer.Argument(metavar="ITEM", help="The Item: a path, http(s)://host/path or s3://bucket/key.")
+]
+
+
+def verify(item: ItemArgument, schemas: SchemasOption = None, as_json: JsonOption = False) -> None:
+    """Check a published Item from its address alone: its files, its manifest, and every pixel.
+
+    Exit code 0: all is as it says; 65: something is not.
+    """
+    from betaearth.errors import DataError
+    from betaearth.stac.validation import Validator
+    from betaearth.stac.verify import verify as verify_item
+    from betaearth.storage.locations import Location
+
+    settings = settings_from(schemas=schemas)
+    found = verify_item(Location.of(item, settings.s3), Validator(settings.schemas))
+    typer.echo(found.model_dump_json(indent=2) if as_json else verification_text(found))
+    if not found.verified:
+        failed = ", ".join(check.name for check in found.checks if not check.passed)
+        raise DataError(f"{found.item} is not what it says it is: {failed}")
+
+
+def reproduce(
+    item: ItemArgument,
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="Where the same granules are, as in `run`.  [default: the manifest's source]"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The same weights, as in `run`.  [default: the manifest's variant]"),
+    ] = None,
+    device: DeviceOption = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Files of imagery read at once.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the report goes.")] = Path(),
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Make a published tile-year again from the same granules, compare, and write a report.
+
+    Exit code 0: identical or equivalent; 65: different or impossible; 75: try again later.
+    """
+    from betaearth.errors import DataError
+    from betaearth.pipeline.original import read_original
+    from betaearth.pipeline.reproduce import reproduce as reproduce_item
+    from betaearth.storage.locations import Location
+
+    settings = settings_from(device=device, workers=workers)
+    original = read_original(Location.of(item, settings.s3))
+    with writable(out):  # before hours of computing
+        out.mkdir(parents=True, exist_ok=True)
+    with progress(verbose=verbose) as emit:
+        report = reproduce_item(original, means_of(settings, emit, source=source, model=model), emit=emit)
+    path = out / report.file_name
+    with writable(out):
+        path.write_bytes(report.to_bytes())
+    typer.echo(report.to_bytes().decode() if as_json else reproduction_text(report, path), nl=not as_json)
+    if not report.reproduced:
+        raise DataError(f"{report.item_id} was not reproduced: {report.verdict}")
+
+
+def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str | None) -> Means:
+    """Give a reproduction what it may use: sources and networks by their names."""
+    from betaearth import wiring
+    from betaearth.inference.model import BetaEarth
+    from betaearth.pipeline.reproduce import Means
+    from betaearth.scenes.model import Source
+    from betaearth.scenes.sources import open_source
+
+    def opened_source(word: str) -> Source:
+        return open_source(word, cache=settings.cache, reading=settings.reading)
+
+    def opened_model(word: str, sha256: str, commit: str | None) -> BetaEarth:
+        mirror = settings.weights.mirror
+        return BetaEarth.from_pretrained(
+            word,
+            device=settings.device,
+            sha256=sha256,
+            mirror=mirror,
+            revision=None if mirror else commit,
+            cache=settings.cache,
+            report=wiring.report_to(emit),
+        )
+
+    return Means(opened_source, opened_model, source=source, model=model, workers=settings.reading.workers)
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Write into the folder of reports.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    from betaearth.errors import ConfigError
+
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): give another --out") from error
+
+
+def verification_text(found: Verification) -> str:
+    """Render a verification for people: a line a check."""
+    width = max(len(check.name) for check in found.checks)
+    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name:<{width}}  {check.detail}" for check in found.checks]
+    return "\n".join([*lines, f"{'verified' if found.verified else 'NOT verified'}: {found.item}"])
+
+
+def reproduction_text(report: Reproduction, path: Path) -> str:
+    """Render a reproduction for people: the verdict, what it rests on, and where the report is."""
+    unlike = [f"  not the same here: {sentence}" for sentence in report.differences]
+    return "\n".join(
+        [f"{report.verdict}: {report.statement}", *unlike, f"report: {path} (sha256 {report.report_sha256})"]
+    )

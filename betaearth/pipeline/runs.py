@@ -1,0 +1,137 @@
+"""Writing down what a run is about to make, and what became of it: a gap is told from what nobody wanted by that."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from betaearth._version import __version__
+from betaearth.errors import ConfigError, TransientError
+from betaearth.pipeline.plan import Planned, State
+from betaearth.products.runs import (
+    SHARD_SIZE,
+    Record,
+    RunPlan,
+    RunReport,
+    ShardEntry,
+    plan_key,
+    report_key,
+    shard_bytes,
+    shard_key,
+)
+from betaearth.storage.store import Store
+
+NOT_REACHED = "the run ended before its turn came"
+
+
+@dataclass
+class Tally:
+    """What became of a run's tile-years so far."""
+
+    made: set[str] = field(default_factory=set)
+    """Folders of tile-years."""
+    skipped: set[str] = field(default_factory=set)
+    """Those that were there already."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Folder to the sentence that says why there is no product."""
+
+    def left(self, prefixes: Sequence[str]) -> Mapping[str, str]:
+        """Name what has no product, with the reason: what failed, and what was not come to."""
+        done = self.made | self.skipped
+        return {prefix: self.failed.get(prefix, NOT_REACHED) for prefix in prefixes if prefix not in done}
+
+
+@contextmanager
+def recorded(store: Store, planned: Sequence[Planned]) -> Iterator[Tally]:
+    """Write a run's plan and shards, then, when it is over, its report.
+
+    Only what has to be made is written down: where nothing has, nothing is. A run without a report was killed.
+
+    Args:
+        store: what the run fills.
+        planned: everything that was asked for.
+
+    Yields:
+        What the run fills while it goes on.
+
+    Raises:
+        TransientError: the store did not answer, or another run took the same name in the same second.
+        ConfigError: it cannot be written.
+    """
+    tally = Tally()
+    missing = [entry for entry in planned if entry.state is not State.CURRENT]
+    if not missing:
+        yield tally
+        return
+    run = run_name(datetime.now(UTC))
+    write_plan(store, run, missing)
+    try:
+        yield tally
+    except ConfigError as error:
+        # Whatever else ends a run says nothing about its tile-years.
+        _fail_next(tally, missing, str(error))
+        write_report(store, run, missing, tally)
+        raise
+    write_report(store, run, missing, tally)
+
+
+def run_name(now: datetime) -> str:
+    """Name a run by when it began, and by chance: `20261122T103000Z-1a2b3c`."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def write_plan(store: Store, run: str, missing: Sequence[Planned]) -> None:
+    """Write the shards of a run, then its plan.
+
+    Raises:
+        TransientError: there is a run of that name.
+    """
+    shards = [missing[start : start + SHARD_SIZE] for start in range(0, len(missing), SHARD_SIZE)]
+    for index, shard in enumerate(shards):
+        lines = [ShardEntry(cell=entry.name, year=entry.year, prefix=entry.prefix) for entry in shard]
+        _create(store, shard_key(run, index), shard_bytes(lines))
+    plan = RunPlan(
+        run=run,
+        created=datetime.now(UTC).replace(microsecond=0),
+        collections=sorted({entry.collection for entry in missing}),
+        years=sorted({entry.year for entry in missing}),
+        tile_years=len(missing),
+        shards=len(shards),
+        software=f"betaearth {__version__}",
+    )
+    _create(store, plan_key(run), _bytes(plan))
+
+
+def write_report(store: Store, run: str, missing: Sequence[Planned], tally: Tally) -> None:
+    """Write what became of a run.
+
+    Raises:
+        TransientError: there is a report already.
+    """
+    report = RunReport(
+        run=run,
+        finished=datetime.now(UTC).replace(microsecond=0),
+        made=len(tally.made),
+        skipped=len(tally.skipped),
+        failed=dict(tally.left([entry.prefix for entry in missing])),
+    )
+    _create(store, report_key(run), _bytes(report))
+
+
+def _fail_next(tally: Tally, missing: Sequence[Planned], why: str) -> None:
+    """Give the reason that stopped a run to the tile-year at which it stopped."""
+    stopped = next(iter(tally.left([entry.prefix for entry in missing if entry.prefix not in tally.failed])), None)
+    if stopped:
+        tally.failed[stopped] = why
+
+
+def _create(store: Store, key: str, data: bytes) -> None:
+    if not store.create(key, data):
+        raise TransientError(f"{key} is there already: another run has that name; start again")
+
+
+def _bytes(record: Record) -> bytes:
+    return (record.model_dump_json(indent=2) + "\n").encode()

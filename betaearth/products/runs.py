@@ -1,0 +1,117 @@
+"""Records of a run: what was asked for, in which shards, and what became of it.
+
+A run writes them below `runs/{run}/` of the store: `plan.json`, `shards/00000.jsonl` and so on, `report.json`. They are
+what tells a gap, which somebody asked for, from a cell that nobody wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from betaearth.errors import DataError
+from betaearth.products.keys import TILE_YEAR_PREFIX
+
+RUNS = "runs"
+SHARD_SIZE = 250
+"""Tile-years of a shard: what one publish takes up."""
+LARGEST = 64 << 20
+"""Bytes of a record that are read."""
+
+Prefix = Annotated[str, Field(pattern=f"^{TILE_YEAR_PREFIX}$")]
+
+
+class Record(BaseModel):
+    """A frozen record that accepts no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShardEntry(Record):
+    """A line of a shard: one tile-year."""
+
+    cell: str
+    year: int
+    prefix: Prefix
+    """Folder of the tile-year below the store, without a final slash."""
+
+
+class RunPlan(Record):
+    """What a run was asked for."""
+
+    schema_version: Literal["1.0.0"] = "1.0.0"
+    run: str
+    created: datetime
+    collections: list[str]
+    years: list[int]
+    tile_years: int
+    shards: int
+    software: str
+    """`betaearth 0.1.0`."""
+
+
+class RunReport(Record):
+    """What became of it."""
+
+    schema_version: Literal["1.0.0"] = "1.0.0"
+    run: str
+    finished: datetime
+    made: int
+    skipped: int
+    failed: dict[Prefix, str]
+    """Folder of a tile-year to the sentence that says why it has no product."""
+
+
+def plan_key(run: str) -> str:
+    """Object key of a run's plan."""
+    return f"{RUNS}/{run}/plan.json"
+
+
+def report_key(run: str) -> str:
+    """Object key of a run's report."""
+    return f"{RUNS}/{run}/report.json"
+
+
+def shard_key(run: str, index: int) -> str:
+    """Object key of a run's shard."""
+    return f"{RUNS}/{run}/shards/{index:05d}.jsonl"
+
+
+def shard_bytes(entries: Iterable[ShardEntry]) -> bytes:
+    """Serialise a shard: a JSON object a line."""
+    return "".join(f"{entry.model_dump_json()}\n" for entry in entries).encode()
+
+
+def shard_from_bytes(data: bytes, *, where: str) -> list[ShardEntry]:
+    """Parse a shard that was read from `where`.
+
+    Raises:
+        DataError: a line is no tile-year; the message names it.
+    """
+    entries = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            entries.append(ShardEntry.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the line"
+            raise DataError(
+                f"{where} line {number} is no tile-year ({place}: {first['msg']}); a shard has lines such as {_EXAMPLE}"
+            ) from error
+    return entries
+
+
+def named_run(key: str) -> str | None:
+    """Name of the run that a key below `runs/` belongs to; None where it is another key."""
+    match = re.match(rf"{RUNS}/([^/]+)/", key)
+    return match[1] if match else None
+
+
+_EXAMPLE = json.dumps(
+    {"cell": "433U_1046R", "year": 2024, "prefix": "betaearth-robust-v1/2024/r09-c0b/r091-c0b6/433u_1046r"}
+)

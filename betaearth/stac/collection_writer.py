@@ -1,0 +1,118 @@
+"""Writing a collection's document: what is known of its Items, the parts of its mirror, its years, its coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from betaearth.errors import DataError
+from betaearth.grid.majortom import MajorTomGrid
+from betaearth.stac.coverage import Standing, coverage_files
+from betaearth.stac.document import Document, from_bytes
+from betaearth.stac.documents import Documents
+from betaearth.stac.facts import Facts, facts_of_collection
+from betaearth.stac.mirror import MirrorChange, compaction_due, with_compacted, with_rows
+from betaearth.stac.tile_years import Outcome
+from betaearth.stac.tree import Node, with_years
+
+Assets = Mapping[str, Any]
+
+
+class CollectionWriter:
+    """One collection, by one publisher."""
+
+    def __init__(self, documents: Documents, collection: str) -> None:
+        """Read the document: which parts of the mirror are listed before anything is written."""
+        self.collection = collection
+        self.key = f"{collection}/collection.json"
+        self._documents = documents
+        self._store = documents.store
+        stored = self._store.find(self.key)
+        self._data = stored.data if stored else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return self._data is not None
+
+    @property
+    def document(self) -> Document:
+        """The document as it was last seen; without fields where there is none."""
+        return {} if self._data is None else from_bytes(self._data, where=self.key)
+
+    def write_rows(self, year: int, facts: Facts | None, outcomes: Iterable[Outcome]) -> None:
+        """Put Items into the mirror and say what they tell of the collection.
+
+        Args:
+            year: of all of them.
+            facts: what the Items tell.
+            outcomes: of tile-years whose entries in the catalogs of blocks are not right yet.
+        """
+        known = frozenset(assets_of(self.document))
+        news: dict[str, Document] = {}
+        created: set[str] = set()
+        for outcome in outcomes:
+            if outcome.settled is None or outcome.settled.item is None:
+                continue
+            item = from_bytes(outcome.settled.item, where=outcome.settled.prefix)
+            news[item["id"]] = item
+            if outcome.created:
+                created.add(item["id"])
+
+        def rows(assets: Assets) -> MirrorChange:
+            return with_rows(
+                assets, news, year=year, fetch=self._store.read, known_parts=known, created=frozenset(created)
+            )
+
+        self._merge(facts, (), rows)
+        if due := compaction_due(assets_of(self.document), year):
+            self._merge(None, (), lambda assets: with_compacted(assets, due, fetch=self._store.read))
+
+    def write_years(self, years: Iterable[Node]) -> str:
+        """Link years; return the collection's title."""
+        missing = [year for year in years if not self._links(year)]
+        if missing:
+            self._merge(None, missing, None)
+        return str(self.document["title"])
+
+    def write_coverage(self, year: int, standings: Mapping[str, Standing]) -> None:
+        """Say what is there of a year, and what is not.
+
+        Raises:
+            DataError: the collection does not say of which grid its cells are.
+        """
+        spacings = sorted(facts_of_collection(self.document, where=self.key).spacings)
+        if len(spacings) != 1:
+            raise DataError(f"{self.key} does not name one spacing of the grid; a collection has one")
+        files = coverage_files(self.collection, year, standings, MajorTomGrid(spacings[0]))
+        if all(assets_of(self.document).get(name) == asset for name, asset in files.assets.items()):
+            return
+        for key, data in files.files.items():
+            if self._store.create(key, data):
+                self._documents.written.add(key)
+        self._merge(None, (), lambda assets: MirrorChange({**assets, **files.assets}, {}))
+
+    def _links(self, year: Node) -> bool:
+        return any(entry.get("href") == year.child.href for entry in self.document.get("links", []))
+
+    def _merge(
+        self, facts: Facts | None, years: Iterable[Node], change: Callable[[Assets], MirrorChange] | None
+    ) -> None:
+        children = [year.child for year in years]
+
+        def compose(existing: bytes | None) -> bytes:
+            if change is None:
+                return with_years(existing, facts, children, key=self.key)
+            changed = change(assets_of({} if existing is None else from_bytes(existing, where=self.key)))
+            for key, data in changed.new_parts.items():
+                if self._store.create(key, data):
+                    self._documents.written.add(key)
+            return with_years(existing, facts, children, key=self.key, assets=dict(sorted(changed.assets.items())))
+
+        self._data = self._documents.merge(self.key, compose)
+
+
+def assets_of(document: Document) -> Assets:
+    """Assets of a Collection; none where it says none that could be."""
+    assets = document.get("assets")
+    return assets if isinstance(assets, dict) else {}

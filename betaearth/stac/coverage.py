@@ -1,0 +1,168 @@
+"""Coverage and gaps of a collection's year: what is there, what was asked for and is not, and why.
+
+What was asked for stands in the shards of runs, what failed in their reports, and the rest in the catalogs of blocks.
+Both files are GeoJSON under names made of their content, which the Collection lists as assets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from betaearth.errors import DataError
+from betaearth.grid.majortom import MajorTomGrid
+from betaearth.products.runs import LARGEST, RUNS, RunReport, named_run, report_key, shard_from_bytes
+from betaearth.stac.document import GEOJSON
+from betaearth.storage.store import Store
+
+COVERAGE, GAPS = "coverage", "gaps"
+TITLES = {COVERAGE: "Coverage of {}: tile-years by block", GAPS: "Gaps of {}: cells without a product, and why"}
+
+
+class State(StrEnum):
+    """What a tile-year that was made or asked for has come to."""
+
+    PRODUCT = "product"
+    EMPTY = "empty"
+    """It was looked at, and there is nothing to embed."""
+    REFUSED = "refused"
+    """There is a product, which may not be published."""
+    FAILED = "failed"
+    """A run tried and gave up."""
+    MISSING = "missing"
+    """A run was asked for it and did not come to it."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A tile-year's state, with the sentence that says why."""
+
+    state: State
+    reason: str | None = None
+
+
+@dataclass
+class Asked:
+    """What runs were asked for, and what their reports say of it."""
+
+    tile_years: dict[tuple[str, int], dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    """(collection, year) to folder of a tile-year to the run that was asked last."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Folder of a tile-year to the sentence that its last run left."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Key of a record that is none to the reason."""
+
+    def standing(self, prefix: str) -> Standing:
+        """State of a tile-year that has no manifest."""
+        reason = self.failed.get(prefix)
+        return Standing(State.FAILED, reason) if reason else Standing(State.MISSING, "not made yet")
+
+
+def read_asked(store: Store) -> Asked:
+    """Read the records of all runs; later runs, by their names, have the last word."""
+    asked = Asked()
+    for key in store.list(f"{RUNS}/"):
+        run = named_run(key)
+        try:
+            if run and posixpath.dirname(key) == f"{RUNS}/{run}/shards":
+                for entry in shard_from_bytes(store.read(key, limit=LARGEST), where=key):
+                    collection, year, *_ = entry.prefix.split("/")
+                    asked.tile_years[collection, int(year)][entry.prefix] = run
+            elif run and key == report_key(run):
+                asked.failed |= RunReport.model_validate_json(store.read(key, limit=LARGEST)).failed
+        except ValidationError as error:
+            asked.unreadable[key] = f"{key} is no report of a run: {error.errors(include_url=False)[0]['msg']}"
+        except DataError as error:
+            asked.unreadable[key] = str(error)
+    return asked
+
+
+@dataclass(frozen=True)
+class CoverageFiles:
+    """The two files of one year, ready to be stored."""
+
+    assets: Mapping[str, dict[str, Any]]
+    """Asset key to asset of the Collection."""
+    files: Mapping[str, bytes]
+    """Object key to content."""
+
+
+def coverage_files(collection: str, year: int, standings: Mapping[str, Standing], grid: MajorTomGrid) -> CoverageFiles:
+    """Describe a year.
+
+    Args:
+        collection: its id.
+        year: calendar year.
+        standings: folder of a tile-year to its state.
+        grid: that the cells are of.
+
+    Raises:
+        DataError: a cell is none of the grid.
+    """
+    blocks: dict[str, list[str]] = defaultdict(list)
+    for prefix in sorted(standings):
+        blocks[posixpath.dirname(prefix)].append(prefix)
+    coverage = [_block_feature(folder, prefixes, standings, grid) for folder, prefixes in blocks.items()]
+    gaps = [
+        _gap_feature(prefix, year, standing, grid)
+        for prefix, standing in sorted(standings.items())
+        if standing.state is not State.PRODUCT
+    ]
+    counts = Counter(standing.state.value for standing in standings.values())
+    contents = {COVERAGE: _feature_collection(coverage), GAPS: _feature_collection(gaps)}
+    assets, files = {}, {}
+    for name, data in contents.items():
+        digest = hashlib.sha256(data).hexdigest()
+        path = f"coverage/year={year}/{name}-{digest[:16]}.geojson"
+        files[f"{collection}/{path}"] = data
+        assets[f"{name}-{year}"] = {
+            "href": f"./{path}",
+            "title": TITLES[name].format(year),
+            "type": GEOJSON,
+            "roles": ["metadata", name],
+            "file:size": len(data),
+            "file:checksum": f"1220{digest}",
+            "betaearth:tile_years": {state.value: counts[state.value] for state in State if counts[state.value]},
+        }
+    return CoverageFiles(assets, files)
+
+
+def _block_feature(
+    folder: str, prefixes: Iterable[str], standings: Mapping[str, Standing], grid: MajorTomGrid
+) -> dict[str, Any]:
+    prefixes = list(prefixes)
+    bounds = [grid.cell(posixpath.basename(prefix).upper()).bounds for prefix in prefixes]
+    wests, souths, easts, norths = zip(*bounds, strict=True)
+    counts = Counter(standings[prefix].state.value for prefix in prefixes)
+    properties = {"block": posixpath.basename(folder), **{state.value: counts[state.value] for state in State}}
+    return _feature((min(wests), min(souths), max(easts), max(norths)), properties)
+
+
+def _gap_feature(prefix: str, year: int, standing: Standing, grid: MajorTomGrid) -> dict[str, Any]:
+    cell = grid.cell(posixpath.basename(prefix).upper())
+    properties = {"cell": cell.id, "year": year, "state": standing.state.value, "reason": standing.reason}
+    return _feature(cell.bounds, properties)
+
+
+def _feature(bounds: tuple[float, float, float, float], properties: Mapping[str, Any]) -> dict[str, Any]:
+    west, south, east, north = (round(value, 6) for value in bounds)
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {
+        "type": "Feature",
+        "properties": dict(properties),
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+
+
+def _feature_collection(features: Iterable[Mapping[str, Any]]) -> bytes:
+    """Serialise, a feature a line: such a file can be read and compared by people."""
+    lines = ",\n".join(json.dumps(feature, ensure_ascii=False, allow_nan=False) for feature in features)
+    return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'.encode()

@@ -1,0 +1,37 @@
+"""Local files: what the file system says of them, and when their bytes are on the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from betaearth.errors import ConfigError
+
+
+@contextmanager
+def folder_errors(where: Path) -> Iterator[None]:
+    """Translate what the file system says about a path.
+
+    Raises:
+        ConfigError: no permission, read-only, or full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise ConfigError(f"{where} may not be accessed ({error.strerror}); give this user the right to") from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise ConfigError(f"{where} cannot be written ({error.strerror}); free some space") from error
+        raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""URIs of S3: `s3://bucket/prefix`."""
+
+from __future__ import annotations
+
+import re
+
+from betaearth.errors import ConfigError
+from betaearth.storage.keys import is_key
+
+SCHEME = "s3://"
+LONGEST_PREFIX = 200
+"""Bytes; with the longest key it stays below what S3 allows."""
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+
+
+def parse_s3_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket, and what follows it without slashes at its ends.
+
+    Raises:
+        ConfigError: there is no bucket that could have this name.
+    """
+    bucket, _, rest = uri.removeprefix(SCHEME).partition("/")
+    if not uri.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
+        raise ConfigError(
+            f"{uri} names no bucket: write s3://bucket/prefix, the bucket in 3 to 63 of a-z, 0-9, '.', '-'"
+        )
+    return bucket, rest.strip("/")
+
+
+def parse_s3_store(uri: str) -> tuple[str, str]:
+    """Return bucket and prefix of a store.
+
+    Raises:
+        ConfigError: there is no such bucket or prefix.
+    """
+    bucket, prefix = parse_s3_uri(uri)
+    if prefix and (not is_key(prefix) or len(prefix.encode()) > LONGEST_PREFIX):
+        raise ConfigError(
+            f"{uri} is no store: its prefix must be names joined by single slashes, {LONGEST_PREFIX} bytes at most"
+        )
+    return bucket, prefix
