@@ -47,6 +47,7 @@ class S3Server:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             *(f"-{name}={port}" for name, port in self.ports.items()),
+            "-volume.max=10000",  # each bucket takes one at least
             f"-s3.config={self.folder / 's3.json'}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
@@ -65,17 +66,6 @@ class S3Server:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-    def stop(self) -> None:
-        """End it in good order."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +88,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.start()
         yield server.endpoint
     finally:
-        server.stop()
+        server.kill()
 
 
 @pytest.fixture
@@ -114,22 +104,25 @@ def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
         server.kill()
 
 
+@pytest.fixture(scope="session")
+def no_aws_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder in place of `~/.aws`: the same for all tests, so that they share a client."""
+    return tmp_path_factory.mktemp("aws")
+
+
 @pytest.fixture
-def s3_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., dict[str, str]]:
+def s3_environment(monkeypatch: pytest.MonkeyPatch, no_aws_files: Path) -> Callable[..., dict[str, str]]:
     """Make an endpoint and a user those that boto3's own chain finds: `s3_environment(endpoint, user=OWNER)`.
 
     Returns the variables too, for processes that a test starts.
     """
 
     def set_up(endpoint: str, user: tuple[str, str] = OWNER, **more: str) -> dict[str, str]:
-        nowhere = tmp_path_factory.mktemp("aws")
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
             monkeypatch.delenv(name, raising=False)
         variables = {
-            "AWS_CONFIG_FILE": str(nowhere / "config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(nowhere / "credentials"),
+            "AWS_CONFIG_FILE": str(no_aws_files / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(no_aws_files / "credentials"),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -145,10 +138,14 @@ def s3_environment(
 
 
 @pytest.fixture
-def s3_bucket(s3_endpoint: str, s3_environment: Callable[..., dict[str, str]]) -> str:
-    """URI `s3://bucket` of a new bucket; the environment is that of its owner."""
+def s3_bucket(s3_endpoint: str, s3_environment: Callable[..., dict[str, str]]) -> Iterator[str]:
+    """URI `s3://bucket` of a new bucket, gone after the test; the environment is that of its owner."""
     s3_environment(s3_endpoint)
-    return f"s3://{new_bucket(s3_endpoint)}"
+    name = new_bucket(s3_endpoint)
+    yield f"s3://{name}"
+    client = owner_client(s3_endpoint)
+    client.delete_bucket(Bucket=name)  # SeaweedFS deletes what is in it too
+    client.close()
 
 
 def new_bucket(endpoint: str) -> str:

@@ -13,10 +13,10 @@ EXIT_CODES: dict[type[Exception], int] = {DataError: 65, TransientError: 75, Con
 EXTRA_OF = {
     "boto3": "generate",
     "botocore": "generate",
-    "jsonschema": "generate",
     "jsonschema_rs": "generate",
     "PIL": "generate",
     "planetary_computer": "generate",
+    "pyarrow": "generate",
     "pyproj": "generate",
     "pystac": "generate",
     "pystac_client": "generate",

@@ -46,6 +46,10 @@ SchemasOption = Annotated[
 ]
 YearsOption = Annotated[list[int], typer.Option("--years", metavar="YEAR ...", help="Calendar years.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+RefreshOption = Annotated[
+    bool,
+    typer.Option("--refresh", help="Search again where there is a product; make it anew if the source has news."),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Say each scene that is done, and the time left.")]
 
 

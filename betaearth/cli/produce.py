@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from betaearth.cli.options import (
     DeviceOption,
     JsonOption,
     ProductionWords,
+    RefreshOption,
     RegionWords,
     SchemasOption,
     SpacingOption,
@@ -22,10 +24,9 @@ from betaearth.cli.options import (
     settings_from,
     spelled_out,
 )
+from betaearth.cli.plan_report import forecast_text, plan_row, plan_text
 from betaearth.cli.progress import progress
 from betaearth.cli.report import (
-    plan_text,
-    planned_row,
     publish_row,
     publish_text,
     raise_worst,
@@ -89,16 +90,36 @@ def plan(
     store: StoreOption = None,
     spacing_km: SpacingOption = None,
     production: ProductionWords,
+    check_sources: Annotated[
+        bool, typer.Option("--check-sources", help="Search upstream, too: is there news for what is there?")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what the rest would take, by what was measured so far.")
+    ] = False,
+    hourly_cost: Annotated[
+        float | None, typer.Option("--hourly-cost", min=0.0, help="Money for an hour of the device, for --estimate.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which tile-years of a region would run, and why."""
     from betaearth import wiring
+    from betaearth.pipeline.plan import check_sources as with_sources
+    from betaearth.pipeline.rates import forecast as forecast_of
 
+    if hourly_cost is not None and not (estimate and math.isfinite(hourly_cost)):
+        raise typer.BadParameter("--hourly-cost is a price for --estimate: give both, and a finite number")
     settings = settings_from(production, store=store, spacing_km=spacing_km, device="cpu")
     held = wiring.published_store_of(settings, absent_is_empty=True)
+    workers = settings.reading.workers
     with progress() as emit:
         planned = task_of(region, years, settings, held, emit).planned
-    typer.echo(json.dumps([planned_row(entry) for entry in planned], indent=2) if as_json else plan_text(planned))
+        if check_sources:
+            planned = with_sources(planned, store=held, workers=workers)
+        forecast = forecast_of(planned, store=held, hourly_cost=hourly_cost, workers=workers) if estimate else None
+    if as_json:
+        typer.echo(json.dumps(plan_row(planned, forecast), indent=2))
+    else:
+        typer.echo("\n".join([plan_text(planned), *([forecast_text(forecast)] if forecast else [])]))
 
 
 @spelled_out
@@ -110,6 +131,7 @@ def tile(
     spacing_km: SpacingOption = None,
     device: DeviceOption = None,
     production: ProductionWords,
+    refresh: RefreshOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Make one tile-year and print its manifest. A workflow's pod runs this command."""
@@ -135,6 +157,7 @@ def tile(
             source=workshop.source,
             model=workshop.model,
             store=folder,
+            refresh=refresh,
             workers=workshop.workers,
             emit=emit,
         )
@@ -150,6 +173,7 @@ def run(
     spacing_km: SpacingOption = None,
     device: DeviceOption = None,
     production: ProductionWords,
+    refresh: RefreshOption = False,
     schemas: SchemasOption = None,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
@@ -168,6 +192,7 @@ def run(
             model=task.workshop.model,
             store=task.store,
             schemas=task.schemas,
+            refresh=refresh,
             workers=task.workshop.workers,
             emit=emit,
         )

@@ -13,31 +13,10 @@ if TYPE_CHECKING:
     from betaearth.pipeline.estimate import Estimate
     from betaearth.pipeline.generate import AreaYear
     from betaearth.pipeline.local import RunReport
-    from betaearth.pipeline.plan import Planned
     from betaearth.stac.publish import PublishReport
 
 MEGABYTE = 1e6
 ESTIMATE_COLUMNS = ("year", "scenes", "granules", "files", "to read", "windows", "output", "computing", "on")
-
-
-def planned_row(entry: Planned) -> dict[str, Any]:
-    """Describe a planned tile-year as plain values."""
-    return {
-        "cell": entry.job.name,
-        "year": entry.job.year,
-        "state": entry.state.value,
-        "request_digest": entry.job.digest,
-        "prefix": entry.job.prefix,
-    }
-
-
-def plan_text(planned: list[Planned]) -> str:
-    """Render a plan for people: a line a tile-year, and the sums."""
-    lines = [f"{entry.job.name:>14} {entry.job.year}  {entry.state.value}" for entry in planned]
-    states = [entry.state.value for entry in planned]
-    sums = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-    legend = "missing: nothing there; stale: made for another request (weights, options, source); current: there"
-    return "\n".join([*lines, f"{len(planned)} tile-years: {sums}", legend])
 
 
 def run_row(report: RunReport) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a request is made of besides place and year, and which of it has changed since a product was made.
 
 A listing shows twelve digits of the request digest of every product. What somebody asked for a year ago is told from
-them by trying: one manifest of an unknown request is read, and for every other tile-year the digest is computed that the
-same ingredients would have given there.
+them by trying: one manifest of an unknown request is read, and for every other tile-year the digest is computed that
+the same ingredients would have given there.
 """
 
 from __future__ import annotations

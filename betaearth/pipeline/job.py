@@ -12,6 +12,7 @@ from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.annual import InferenceOptions, default_together
 from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.ingredients import outlineless
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.fingerprint import request_digest
 from betaearth.products.keys import collection_id, item_id, tile_year_prefix
@@ -146,17 +147,8 @@ def settled(options: ProductionOptions, model: BetaEarth) -> ProductionOptions:
 
 def grid_record(grid: PixelGrid, *, spacing_m: float | None) -> GridRecord:
     """Describe a pixel grid for the manifest."""
-    return GridRecord(
-        spacing_m=spacing_m,
-        epsg=grid.epsg,
-        west=grid.west,
-        north=grid.north,
-        width=grid.width,
-        height=grid.height,
-        resolution=grid.resolution,
-        bounds_lonlat=lonlat_bounds(grid),
-        footprint=footprint(grid),
-    )
+    outlines = {"bounds_lonlat": lonlat_bounds(grid), "footprint": footprint(grid)}
+    return outlineless(grid, spacing_m=spacing_m).model_copy(update=outlines)
 
 
 def variant_record(model: BetaEarth) -> VariantRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
@@ -11,11 +10,10 @@ from betaearth.stac.coverage import Standing, coverage_files
 from betaearth.stac.document import Document, from_bytes
 from betaearth.stac.documents import Documents
 from betaearth.stac.facts import Facts, facts_of_collection
-from betaearth.stac.mirror import MirrorChange, compaction_due, with_compacted, with_rows
+from betaearth.stac.mirror import Addition, Change, Compaction, MirrorChange, compaction_due
+from betaearth.stac.mirror_listing import Assets, PartReader
 from betaearth.stac.tile_years import Outcome
 from betaearth.stac.tree import Node, with_years
-
-Assets = Mapping[str, Any]
 
 
 class CollectionWriter:
@@ -27,6 +25,7 @@ class CollectionWriter:
         self.key = f"{collection}/collection.json"
         self._documents = documents
         self._store = documents.store
+        self._parts = PartReader(collection, self._store.read)
         stored = self._store.find(self.key)
         self._data = stored.data if stored else None
 
@@ -58,15 +57,13 @@ class CollectionWriter:
             news[item["id"]] = item
             if outcome.created:
                 created.add(item["id"])
-
-        def rows(assets: Assets) -> MirrorChange:
-            return with_rows(
-                assets, news, year=year, fetch=self._store.read, known_parts=known, created=frozenset(created)
-            )
-
-        self._merge(facts, (), rows)
+        self.change(Addition(self._parts, year, news, known_parts=known, created=frozenset(created)), facts=facts)
         if due := compaction_due(assets_of(self.document), year):
-            self._merge(None, (), lambda assets: with_compacted(assets, due, fetch=self._store.read))
+            self.change(Compaction(self._parts, due))
+
+    def change(self, change: Change, *, facts: Facts | None = None) -> None:
+        """Change the mirror, and say what is known anew of the collection."""
+        self._merge(facts, (), change.apply)
 
     def write_years(self, years: Iterable[Node]) -> str:
         """Link years; return the collection's title."""

@@ -8,7 +8,7 @@ statistics that nothing in it lies where one looks; a part is a single row group
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,16 @@ def items_of(data: bytes, *, where: str = "this") -> list[Document]:
         data: a part.
         where: its key, for the message.
 
+    Returns:
+        Items that share what they have in common, so not to be changed: the names of 64 bands are most of an Item.
+
     Raises:
         DataError: it is none.
     """
-    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
-        path = Path(folder) / "part.parquet"
-        path.write_bytes(data)
-        try:
-            found = rustac.read_sync(str(path), format="geoparquet", set_self_link=False)
-        except rustac.RustacError as error:
-            raise DataError(f"{where} is no part of a mirror: {error}") from error
-    return [from_row(row) for row in found["features"]]
+    items: list[Document] = []
+    for item in _items(data, where):
+        items.append(_shared(item, items[-1]) if items else item)
+    return items
 
 
 def rows_of(data: bytes, *, where: str = "this") -> dict[str, Row]:
@@ -70,7 +69,7 @@ def rows_of(data: bytes, *, where: str = "this") -> dict[str, Row]:
     Raises:
         DataError: it is no part, or has an id twice.
     """
-    rows = [row_of(item) for item in items_of(data, where=where)]
+    rows = [row_of(item) for item in _items(data, where)]
     found = {row.id: row for row in rows}
     if len(found) < len(rows):
         raise DataError(f"{where} has {len(rows)} rows of {len(found)} Items; an Item has one")
@@ -83,15 +82,22 @@ def compacted(parts: Sequence[bytes]) -> bytes:
     Raises:
         DataError: one of them is no part, or their Items cannot be rows of one table.
     """
-    return part_bytes(chain.from_iterable(_slim(items_of(data)) for data in parts))
+    return part_bytes(chain.from_iterable(map(items_of, parts)))
 
 
-def _slim(items: list[Document]) -> list[Document]:
-    """Let Items share what they have in common with the one before: names of 64 bands are most of an Item's memory."""
-    for earlier, item in zip(items, items[1:], strict=False):
-        for name, value in item.items():
-            item[name] = _shared(value, earlier.get(name))
-    return items
+def _items(data: bytes, where: str) -> Iterator[Document]:
+    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
+        path = Path(folder) / "part.parquet"
+        path.write_bytes(data)
+        try:
+            found = rustac.read_sync(str(path), format="geoparquet", set_self_link=False)
+        except rustac.RustacError as error:
+            raise DataError(f"{where} is no part of a mirror: {error}") from error
+    # Each row goes when its Item comes: both at once would not fit where one does.
+    rows = found["features"][::-1]
+    found.clear()
+    while rows:
+        yield from_row(rows.pop())
 
 
 def _shared(value: Any, earlier: Any) -> Any:  # noqa: ANN401  -- any JSON value

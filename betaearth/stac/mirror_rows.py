@@ -80,12 +80,10 @@ def place_of(item: Document) -> str:
     """
     try:
         properties = item["properties"]
-        code = _GRID_CODE.fullmatch(properties["grid:code"])
         year = int(properties["start_datetime"][:4])
-        if code is None:
-            raise ValueError(f"grid:code {properties['grid:code']!r}")
-        return tile_year_prefix(item["collection"], year, _grid(code["km"]).cell(code["cell"]))
-    except (KeyError, TypeError, ValueError) as error:
+        km, cell = _GRID_CODE.fullmatch(properties["grid:code"]).groups()  # type: ignore[union-attr]
+        return tile_year_prefix(_text(item["collection"]), year, _grid(km).cell(cell))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _no_item(item, error) from error
 
 
@@ -105,7 +103,8 @@ def to_row(item: Document) -> Document:
         **provenance,
         _SELECTION: json.dumps(provenance.get(_SELECTION, {}), ensure_ascii=False, sort_keys=True),
     }
-    return _dense(row)
+    dense: Document = _dense(row)
+    return dense
 
 
 def from_row(row: Document) -> Document:
@@ -155,6 +154,12 @@ def _href(href: str, here: str, there: str) -> str:
         return href
     moved = posixpath.relpath(posixpath.join("/", here, href), posixpath.join("/", there))
     return moved if moved.startswith("../") else f"./{moved}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _geometry(geometry: Document) -> Document:

@@ -56,17 +56,16 @@ def gdal_options(uri: str, options: S3Options | None = None, *, public: bool = F
     bucket, _ = parse_s3_uri(uri)
     with s3_errors(uri):
         client = s3_client(chosen, public=public)
-        # Whatever botocore decides of hosts and styles shows in an address that it makes.
-        address = urlsplit(client.generate_presigned_url("head_bucket", Params={"Bucket": bucket}))
+        # Whether botocore puts the bucket into the host's name shows in an address that it makes.
+        sample = urlsplit(client.generate_presigned_url("head_bucket", Params={"Bucket": bucket}))
         credentials = None if is_unsigned(client) else s3_session(chosen).get_credentials()
         frozen = credentials.get_frozen_credentials() if credentials else None
-    virtual = address.netloc.startswith(f"{bucket}.")
-    path = address.path if virtual else address.path.removesuffix(f"/{bucket}")
+    endpoint = urlsplit(client.meta.endpoint_url)
     return {
         **READING,
-        "AWS_S3_ENDPOINT": address.netloc.removeprefix(f"{bucket}.") + path.rstrip("/"),
-        "AWS_HTTPS": "YES" if address.scheme == "https" else "NO",
-        "AWS_VIRTUAL_HOSTING": "TRUE" if virtual else "FALSE",
+        "AWS_S3_ENDPOINT": endpoint.netloc + endpoint.path.rstrip("/"),
+        "AWS_HTTPS": "YES" if endpoint.scheme == "https" else "NO",
+        "AWS_VIRTUAL_HOSTING": "TRUE" if sample.netloc.startswith(f"{bucket}.") else "FALSE",
         "AWS_REGION": client.meta.region_name,
         "AWS_DEFAULT_REGION": client.meta.region_name,
         **_user(frozen),

@@ -33,8 +33,8 @@ def open_store(uri: str, s3: S3Options | None = None, *, make: bool = True) -> S
     """
     if uri.startswith(SCHEME):
         store = S3Store(*parse_s3_store(uri), s3 or S3Options())
+        probe_reading(store)  # first: some services make a bucket for whoever writes into one that is not there
         probe_conditions(store)
-        probe_reading(store)
         return store
     return open_folder(uri, make=make)
 

@@ -19,8 +19,8 @@ from betaearth.scenes.options import SceneOptions
 from betaearth.scenes.profile import SourceProfile
 from betaearth.scenes.reading import read_scene
 from betaearth.scenes.synthetic_source import SyntheticSource
-from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import open_store
+from betaearth.storage.store import Store
 from betaearth.synthetic.source import DEMO_LONLAT
 
 
@@ -93,13 +93,13 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture
-def new_store(tmp_path: Path) -> Callable[[str], FolderStore]:
-    def make(name: str) -> FolderStore:
+def new_store(tmp_path: Path) -> Callable[[str], Store]:
+    def make(name: str) -> Store:
         return open_store(str(tmp_path / name))
 
     return make
 
 
 @pytest.fixture
-def store(new_store: Callable[[str], FolderStore]) -> FolderStore:
+def store(new_store: Callable[[str], Store]) -> Store:
     return new_store("store")

@@ -13,8 +13,10 @@ from betaearth.grid.pixels import PixelGrid
 from betaearth.pipeline.local import PATIENCE, RunReport, run_region
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import Planned, plan
+from betaearth.pipeline.runs import NOT_REACHED
+from betaearth.products.runs import RunReport as RecordedReport
 from betaearth.scenes.model import Granule, Sensor, Source
-from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 from tests.pipeline.conftest import Relay, Workshop
 
 
@@ -31,20 +33,20 @@ class FailsIn(Relay):
         return super().search(grid, year, sensors)
 
 
-def run(workshop: Workshop, store: FolderStore, source: Source, events: list[Event]) -> RunReport:
+def run(workshop: Workshop, store: Store, source: Source, events: list[Event]) -> RunReport:
     return run_region(
         planned(workshop, store, source), source=source, model=workshop.model, store=store, emit=events.append
     )
 
 
-def planned(workshop: Workshop, store: FolderStore, source: Source) -> list[Planned]:
+def planned(workshop: Workshop, store: Store, source: Source) -> list[Planned]:
     options = ProductionOptions()
     return plan([workshop.cell], [2021, 2022], model=workshop.model, source=source, options=options, store=store)
 
 
 @pytest.mark.parametrize("error", [DataError("never"), TransientError("not now")])
 def test_a_failure_does_not_stop_the_others(
-    error: DataError | TransientError, workshop: Workshop, store: FolderStore
+    error: DataError | TransientError, workshop: Workshop, store: Store
 ) -> None:
     events: list[Event] = []
     report = run(workshop, store, FailsIn(workshop.source, 2021, error), events)
@@ -59,14 +61,18 @@ def test_a_failure_does_not_stop_the_others(
     assert mended.published[0].items == 2
 
 
-def test_a_wrong_set_up_stops_the_run(workshop: Workshop, store: FolderStore) -> None:
+def test_a_wrong_set_up_stops_the_run(workshop: Workshop, store: Store) -> None:
     events: list[Event] = []
     with pytest.raises(ConfigError, match="refused"):
         run(workshop, store, FailsIn(workshop.source, 2021, ConfigError("refused")), events)
-    assert list(store.list()) == []
+    run_keys = sorted(key.rpartition("/")[2] for key in store.list())
+    assert run_keys == ["00000.jsonl", "plan.json", "report.json"]
+    key = next(key for key in store.list("runs/") if key.endswith("report.json"))
+    told = RecordedReport.model_validate_json(store.read(key)).failed
+    assert [told[entry.prefix] for entry in planned(workshop, store, workshop.source)] == ["refused", NOT_REACHED]
 
 
-def test_a_second_run_does_nothing(workshop: Workshop, store: FolderStore) -> None:
+def test_a_second_run_does_nothing(workshop: Workshop, store: Store) -> None:
     first: list[Event] = []
     run(workshop, store, workshop.source, first)
     held = {key: store.read(key) for key in store.list()}
@@ -82,7 +88,7 @@ def test_a_second_run_does_nothing(workshop: Workshop, store: FolderStore) -> No
     assert {key: store.read(key) for key in store.list()} == held
 
 
-def test_a_source_that_stays_away_is_not_asked_for_ever(workshop: Workshop, store: FolderStore) -> None:
+def test_a_source_that_stays_away_is_not_asked_for_ever(workshop: Workshop, store: Store) -> None:
     class Away(FailsIn):
         def search(self, grid: PixelGrid, year: int, sensors: frozenset[Sensor]) -> list[Granule]:  # noqa: ARG002
             raise self.error

@@ -22,9 +22,10 @@ from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.storage.folder import FolderStore
+from betaearth.storage.store import Store
 from tests.pipeline.conftest import Relay, Workshop, read
 
-NewStore = Callable[[str], FolderStore]
+NewStore = Callable[[str], Store]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_second_run_finds_it_made(made: tuple[FolderStore, Manifest, list[Even
 
 
 def test_equal_requests_give_equal_bytes(
-    made: tuple[FolderStore, Manifest, list[Event]], workshop: Workshop, store: FolderStore
+    made: tuple[FolderStore, Manifest, list[Event]], workshop: Workshop, store: Store
 ) -> None:
     _, manifest, _ = made
     again = run_tile_year(workshop.job(), source=workshop.source, model=workshop.model, store=store)
@@ -126,7 +127,7 @@ def test_each_option_changes_the_product(
         assert other.product_digest != manifest.product_digest, change
 
 
-def test_another_request_is_not_taken_for_made(workshop: Workshop, store: FolderStore) -> None:
+def test_another_request_is_not_taken_for_made(workshop: Workshop, store: Store) -> None:
     first = run_tile_year(workshop.job(), source=workshop.source, model=workshop.model, store=store)
     plain = workshop.job(options=ProductionOptions.model_validate({"product": {"dtype": "float32"}}))
     events: list[Event] = []
@@ -161,9 +162,7 @@ def copied_source(workshop: Workshop, folder: Path) -> Path:
     return folder / "items.json"
 
 
-def test_an_unreadable_asset_drops_its_granule_and_says_so(
-    workshop: Workshop, store: FolderStore, tmp_path: Path
-) -> None:
+def test_an_unreadable_asset_drops_its_granule_and_says_so(workshop: Workshop, store: Store, tmp_path: Path) -> None:
     items = copied_source(workshop, tmp_path / "source")
     source = ItemCollectionSource(str(items))
     damaged = Workshop(workshop.model, source, workshop.cell)
@@ -182,7 +181,7 @@ def test_an_unreadable_asset_drops_its_granule_and_says_so(
     assert manifest.sources_digest != whole.sources_digest
 
 
-def test_a_year_of_unreadable_assets_is_no_empty_year(workshop: Workshop, store: FolderStore, tmp_path: Path) -> None:
+def test_a_year_of_unreadable_assets_is_no_empty_year(workshop: Workshop, store: Store, tmp_path: Path) -> None:
     items = copied_source(workshop, tmp_path / "source")
     for path in items.parent.rglob("*.tif"):
         path.write_bytes(b"not a raster")
@@ -200,7 +199,7 @@ class Flaky(Relay):
         raise TransientError(f"{grid.epsg} {year} {len(sensors)}: no answer")
 
 
-def test_a_transient_failure_fails_the_tile_year(workshop: Workshop, store: FolderStore) -> None:
+def test_a_transient_failure_fails_the_tile_year(workshop: Workshop, store: Store) -> None:
     flaky = Flaky(workshop.source)
     job = Workshop(workshop.model, flaky, workshop.cell).job()
     with pytest.raises(TransientError, match="no answer"):

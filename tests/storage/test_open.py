@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 
 from betaearth.errors import ConfigError
+from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import existing_store, open_store
 
 
 def test_a_folder_is_made_and_opened(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        open_store(str(tmp_path / "new" / "store"), make=False)
     store = open_store(str(tmp_path / "new" / "store"))
+    assert open_store(store.uri, make=False) == store
+    assert isinstance(store, FolderStore)
     assert store.root == tmp_path / "new" / "store"
     assert list(store.list()) == []
     assert store.create("key", b"1")
@@ -33,6 +38,7 @@ def test_a_relative_path_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     store = open_store("store")
     monkeypatch.chdir("/")
+    assert isinstance(store, FolderStore)
     assert store.root == tmp_path / "store"
     assert store.create("key", b"1")
 
@@ -44,9 +50,9 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
             open_store(str(path))
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/prefix", "gs://bucket", "https://host/store"])
+@pytest.mark.parametrize("uri", ["gs://bucket", "https://host/store"])
 def test_other_kinds_are_refused(uri: str) -> None:
-    with pytest.raises(ConfigError, match="knows folders only"):
+    with pytest.raises(ConfigError, match="give a path, file:///path or s3://bucket/prefix"):
         open_store(uri)
 
 
@@ -64,6 +70,7 @@ def test_a_folder_that_cannot_be_made_is_refused() -> None:
 OPEN_AS_ANYBODY = """
 import os, sys
 from betaearth.errors import ConfigError
+from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import existing_store, local_path, open_store
 if os.geteuid() == 0:
     os.setuid(65534)

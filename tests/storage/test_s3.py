@@ -188,17 +188,18 @@ def test_a_client_is_made_once_and_anew_for_other_credentials(
         store.create("other", b"")
     with pytest.raises(ConfigError, match="may not be listed"):
         list(store.list())
-    with pytest.raises(ConfigError, match="may not be deleted|may not be read"):
+    with pytest.raises(ConfigError, match="may not be"):
         store.delete("key")
 
 
 def test_options_win_over_the_environment(
     s3_endpoint: str, s3_environment: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    environment = s3_environment("http://127.0.0.1:9", ("none", "none"))
-    Path(environment["AWS_SHARED_CREDENTIALS_FILE"]).write_text(
+    (tmp_path / "credentials").write_text(
         "[station]\naws_access_key_id = owner-key\naws_secret_access_key = owner-secret\n"
     )
+    file = str(tmp_path / "credentials")
+    s3_environment("http://127.0.0.1:9", ("none", "none"), AWS_SHARED_CREDENTIALS_FILE=file)
     options = S3Options(endpoint=s3_endpoint, region="eu-west-1", profile="station", addressing="path")
     store = S3Store(new_bucket(s3_endpoint), "", options)
     assert store.create("key", b"data")

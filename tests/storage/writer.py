@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from betaearth.storage.folder import FolderStore
-from betaearth.storage.open import open_store
+from betaearth.storage.open import open_folder
 
 SIZE = 3_000_000
 """Bytes of an object of `flood`: its key, padded to 16 bytes, again and again."""
@@ -59,7 +59,7 @@ TASKS: dict[str, Callable[[FolderStore, str], None]] = {"create": create, "updat
 
 if __name__ == "__main__":
     task, root, name = sys.argv[1:]
-    store = open_store(root)
+    store = open_folder(root)
     say("ready")
     sys.stdin.readline()
     TASKS[task](store, name)

@@ -1,0 +1,246 @@
+"""Many publishers at once over one catalog in S3, some of them killed, and the server too; then: is anything lost?
+
+    make soak
+
+runs 20 rounds; the tests run a few. A round ends when every publisher has come to its end, as a workflow would see to
+by starting again whatever was killed. Then the catalog is walked link by link, and audited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import posixpath
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from betaearth.products.keys import parse_manifest_key
+from betaearth.products.runs import ShardEntry, shard_bytes
+from betaearth.storage.s3 import S3Store
+from betaearth.storage.s3_client import S3Options
+from betaearth.storage.store import Store
+from tests.s3_server import OWNER, S3Server, new_bucket
+from tests.stac.conftest import build_manifest, contents_of, key_of
+
+RETRIED = {75, -9}
+"""Exit codes after which a workflow starts a pod again: trouble that passes, and SIGKILL."""
+LONGEST_S = 900
+"""Of a round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What happened in a round."""
+
+    items: int
+    starts: int
+    """Publishers that were started, again after their death too."""
+    killed: int
+    server_kills: int
+    seconds: float
+
+
+def cells_of(count: int) -> list[str]:
+    """Name cells row by row, 16 to a block's row, over several blocks."""
+    return [f"{row}U_{column}R" for row in range(400, 800) for column in range(900, 916)][:count]
+
+
+def seed(store: Store, cells: Sequence[str]) -> list[ShardEntry]:
+    """Put a product of each cell into a store, its manifest last, as pods do."""
+
+    def put(cell: str) -> ShardEntry:
+        contents = contents_of(cell, 2024)
+        manifest = build_manifest(cell, files=contents)
+        for name, record in manifest.files.items():
+            store.create(record.key, contents[name])
+        key = key_of(manifest)
+        store.create(key, manifest.to_bytes())
+        return ShardEntry(cell=cell, year=2024, prefix=posixpath.dirname(key))
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(put, cells))
+
+
+def environment(server: S3Server, folder: Path) -> dict[str, str]:
+    """Variables of a process that shall find the server and nothing else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BETAEARTH_"))}
+    return kept | {
+        "AWS_CONFIG_FILE": str(folder / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": OWNER[0],
+        "AWS_SECRET_ACCESS_KEY": OWNER[1],
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+class Storm:
+    """One catalog, its server and its publishers."""
+
+    def __init__(self, server: S3Server, folder: Path, *, seed_of_chance: int = 0) -> None:
+        """Make a bucket."""
+        self.server = server
+        self.folder = folder
+        self.uri = f"s3://{new_bucket(server.endpoint)}/catalog"
+        self.environment = environment(server, folder)
+        self.chance = random.Random(seed_of_chance)
+        os.environ.update({key: value for key, value in self.environment.items() if key.startswith("AWS_")})
+        self.store = S3Store(self.uri.split("/")[2], "catalog", S3Options())
+
+    def blow(self, *, publishers: int, each: int, kills: int = 0, server_kills: int = 0) -> Round:
+        """Publish shards that overlap by half, all at once; return once every publisher has come to its end.
+
+        Args:
+            publishers: processes.
+            each: tile-years of a shard.
+            kills: publishers that are killed, at random moments.
+            server_kills: times that the server is killed and started again.
+        """
+        started = time.monotonic()
+        entries = seed(self.store, cells_of((publishers + 1) * each // 2))
+        shards = []
+        for number in range(publishers):
+            start = number * each // 2
+            path = self.folder / f"shard-{number}.jsonl"
+            path.write_bytes(shard_bytes(entries[start : start + each]))
+            shards.append(path)
+        running = {shard: self._start(shard) for shard in shards}
+        starts, killed = len(running), 0
+        restarts = server_kills
+        deadline = time.monotonic() + LONGEST_S
+        try:
+            while running:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{len(running)} publishers have not come to their end in {LONGEST_S} s")
+                time.sleep(self.chance.uniform(0.05, 0.5))
+                if killed < kills:
+                    self.chance.choice(list(running.values())).kill()
+                    killed += 1
+                if restarts and self.chance.random() < 0.3:
+                    restarts -= 1
+                    self.server.kill()
+                    time.sleep(self.chance.uniform(0, 1))
+                    self.server.start()
+                for shard, process in list(running.items()):
+                    code = process.poll()
+                    if code is None:
+                        continue
+                    del running[shard]
+                    if code in RETRIED:
+                        running[shard] = self._start(shard)
+                        starts += 1
+                    elif code != 0:
+                        raise RuntimeError(f"a publisher ended with {code}:\n{self._log(shard).read_text()[-3000:]}")
+        finally:
+            for process in running.values():
+                process.kill()
+                process.wait()
+        while restarts:  # all were faster than chance
+            restarts -= 1
+            self.server.kill()
+            self.server.start()
+        return Round(len(entries), starts, killed, server_kills, time.monotonic() - started)
+
+    def audit(self) -> dict[str, Any]:
+        """Audit the catalog by the command line; its report.
+
+        Raises:
+            RuntimeError: it is not clean.
+        """
+        done = self._command("audit", "--store", self.uri, "--json", "--grace", "0")
+        if done.returncode != 0:
+            raise RuntimeError(f"audit ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}")
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def linked(self) -> Counter[str]:
+        """Walk the catalog by its links alone: object key of each linked Item to how often it is linked.
+
+        Raises:
+            DataError: a link leads nowhere.
+            ValueError: a document is no JSON.
+        """
+        found: Counter[str] = Counter()
+        open_keys = ["catalog.json"]
+        while open_keys:
+            key = open_keys.pop()
+            for link in json.loads(self.store.read(key))["links"]:
+                target = posixpath.normpath(posixpath.join(posixpath.dirname(key), link["href"]))
+                if link["rel"] == "child":
+                    open_keys.append(target)
+                elif link["rel"] == "item":
+                    found[target] += 1
+        with ThreadPoolExecutor(16) as pool:
+            for data in pool.map(self.store.read, found):
+                json.loads(data)
+        return found
+
+    def manifests(self) -> int:
+        """How many manifests there are."""
+        return sum(parse_manifest_key(key) is not None for key in self.store.list())
+
+    def _start(self, shard: Path) -> subprocess.Popen[bytes]:
+        script = Path(sys.executable).parent / "betaearth"
+        command = [script, "publish", "--store", self.uri, "--shard", shard]
+        with self._log(shard).open("ab") as log:
+            return subprocess.Popen(command, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def _log(self, shard: Path) -> Path:
+        return shard.with_suffix(".log")
+
+    def _command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        script = Path(sys.executable).parent / "betaearth"
+        return subprocess.run([script, *words], env=self.environment, capture_output=True, text=True, check=False)
+
+
+def check(storm: Storm, done: Round) -> None:
+    """Hold a catalog against what was to be published.
+
+    Raises:
+        RuntimeError: an Item is not linked exactly once, or the audit is not clean.
+    """
+    linked = storm.linked()
+    if len(linked) != done.items or set(linked.values()) != {1}:
+        twice = [key for key, times in linked.items() if times > 1]
+        raise RuntimeError(f"{len(linked)} of {done.items} Items are linked; more than once: {twice[:5]}")
+    storm.audit()
+
+
+def main() -> None:
+    """Run rounds of random trouble until one of them fails."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--publishers", type=int, default=16)
+    parser.add_argument("--each", type=int, default=100, help="tile-years of a shard")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of chance; printed, to repeat a run")
+    given = parser.parse_args()
+    print(f"seed {given.seed}")
+    for number in range(given.rounds):
+        with tempfile.TemporaryDirectory(prefix="betaearth-soak-") as name:
+            folder = Path(name)
+            server = S3Server(folder)
+            try:
+                server.start()
+                storm = Storm(server, folder, seed_of_chance=given.seed + number)
+                kills, server_kills = storm.chance.randint(4, 24), storm.chance.randint(1, 2)
+                done = storm.blow(publishers=given.publishers, each=given.each, kills=kills, server_kills=server_kills)
+                check(storm, done)
+            finally:
+                server.kill()
+        print(f"round {number + 1:2d}: {done}")
+
+
+if __name__ == "__main__":
+    main()

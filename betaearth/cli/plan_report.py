@@ -1,0 +1,116 @@
+"""What `betaearth plan` says: rows for scripts, a table for people that stays readable for thousands of tile-years."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from betaearth.cli.report import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from betaearth.pipeline.plan import Planned
+    from betaearth.pipeline.rates import Forecast
+
+MOST_ROWS = 40
+MOST_REASONS = 20
+LONGEST = 160
+"""Letters of a reason in the table; all of them are in the JSON."""
+LEGEND = "missing: nothing there; stale: made from something else; current: there, a run skips it"
+
+
+def planned_row(entry: Planned) -> dict[str, Any]:
+    """Describe a planned tile-year as plain values."""
+    row: dict[str, Any] = {
+        "cell": entry.name,
+        "year": entry.year,
+        "state": entry.state.value,
+        "because": list(entry.because),
+        "request_digest": entry.digest,
+        "prefix": entry.prefix,
+    }
+    if entry.news is not None:
+        row["granules"] = {"added": list(entry.news.added), "removed": list(entry.news.removed)}
+    return row
+
+
+def plan_row(planned: Sequence[Planned], forecast: Forecast | None) -> dict[str, Any]:
+    """Describe a plan as plain values."""
+    return {
+        "counts": dict(sorted(Counter(entry.state.value for entry in planned).items())),
+        "tile_years": [planned_row(entry) for entry in planned],
+        **({"estimate": forecast_row(forecast)} if forecast else {}),
+    }
+
+
+def forecast_row(forecast: Forecast) -> dict[str, Any]:
+    """Describe what a plan would take as plain values."""
+    return {
+        "tile_years": forecast.tile_years,
+        "scenes": forecast.scenes,
+        "bytes_in": forecast.bytes_in,
+        "bytes_out": forecast.bytes_out,
+        "device_hours": round(forecast.hours, 3),
+        "unit": forecast.unit,
+        "hourly_cost": forecast.hourly_cost,
+        "cost": None if forecast.cost is None else round(forecast.cost, 2),
+        "rates": asdict(forecast.rates) if forecast.rates else None,
+    }
+
+
+def plan_text(planned: Sequence[Planned]) -> str:
+    """Render a plan for people: the sums by state and reason, and a line a tile-year as far as there is room."""
+    sums = Counter((entry.state.value, "; ".join(entry.because)) for entry in planned)
+    ordered = sorted(sums.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    table = [f"{count:>8}  {state:<8}{_cut(reason)}".rstrip() for (state, reason), count in ordered[:MOST_REASONS]]
+    if len(ordered) > MOST_REASONS:
+        table.append(f"{len(ordered) - MOST_REASONS:>8}  more reasons: --json has all")
+    return "\n".join([*rows_text(planned), f"{len(planned)} tile-years", *table, LEGEND])
+
+
+def rows_text(planned: Sequence[Planned]) -> list[str]:
+    """Render a line a tile-year; of many only the first that would run."""
+    if len(planned) <= MOST_ROWS:
+        return [_line(entry) for entry in planned]
+    due = [entry for entry in planned if entry.state.value != "current"]
+    lines = [_line(entry) for entry in due[:MOST_ROWS]]
+    hidden = len(planned) - len(lines)
+    return [*lines, f"and {hidden} more, {len(due) - len(lines)} of them to be made: --json has all"]
+
+
+def forecast_text(forecast: Forecast) -> str:
+    """Render what a plan would take, and what that rests on."""
+    rates = forecast.rates
+    if rates is None:
+        return "nothing to make, so nothing to estimate"
+    cost = "" if forecast.cost is None else f", {forecast.cost:.2f} at {forecast.hourly_cost:g} an hour"
+    sums = (
+        f"{forecast.tile_years} to be made: about {forecast.scenes} scenes, {size_text(forecast.bytes_in)} in, "
+        f"{size_text(forecast.bytes_out)} out, {forecast.hours:.3g} {forecast.unit} on {_safe(rates.device)}{cost}"
+    )
+    if rates.basis == "reckoned":
+        return (
+            f"{sums}\nreckoned, not measured: the store has no product of the collection; from the scenes of one "
+            f"tile-year and a trial on this machine, whose pace is not another's"
+        )
+    return (
+        f"{sums}\nmeasured: {rates.products} products on {_safe(rates.device)} among {rates.manifests} manifests of "
+        f"{rates.basis}; hours include the reading"
+    )
+
+
+def _line(entry: Planned) -> str:
+    reason = f" because {_cut('; '.join(entry.because))}" if entry.because else ""
+    return f"{entry.name:>14} {entry.year}  {entry.state.value}{reason}"
+
+
+def _cut(text: str) -> str:
+    text = _safe(text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _safe(text: str) -> str:
+    """Show what could move a terminal's cursor as its escape."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -1,0 +1,59 @@
+"""What boto3 says, translated; what a server really says is in `test_objects` and `test_s3`."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.s3_errors import s3_errors
+
+
+def answer(status: int, code: str) -> ClientError:
+    said = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error", "message"),
+    [
+        (503, "SlowDown", TransientError, "cannot answer now"),
+        (500, "InternalError", TransientError, "cannot answer now"),
+        (502, "502", TransientError, "cannot answer now"),
+        (429, "TooFast", TransientError, "cannot answer now"),
+        (400, "ExpiredToken", TransientError, "expired"),
+        (400, "BadDigest", TransientError, "other bytes"),
+        (409, "ConditionalRequestConflict", TransientError, "another wrote it"),
+        (403, "AccessDenied", ConfigError, r"may not be written \(AccessDenied\)"),
+        (403, "Unheard", ConfigError, r"may not be written \(Unheard\)"),
+        (401, "401", ConfigError, "may not be written"),
+        (403, "RequestTimeTooSkewed", ConfigError, "clock"),
+        (301, "PermanentRedirect", ConfigError, "another region"),
+        (400, "AuthorizationHeaderMalformed", ConfigError, "BETAEARTH_S3__REGION"),
+        (501, "NotImplemented", ConfigError, "does not know how"),
+        (404, "NoSuchBucket", ConfigError, "no such bucket"),
+        (404, "NoSuchKey", DataError, "is not there"),
+        (404, "404", DataError, "is not there"),
+        (416, "InvalidRange", DataError, "ends before"),
+    ],
+)
+def test_what_is_known_is_translated(status: int, code: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^s3://bucket/key.*{message}"), s3_errors("s3://bucket/key", "written"):
+        raise answer(status, code)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(409, "OperationAborted"), (404, "NoSuchUpload"), (400, "Unheard"), (0, "")]
+)
+def test_what_is_unknown_passes_untouched(status: int, code: str) -> None:
+    error = answer(status, code)
+    with pytest.raises(ClientError) as raised, s3_errors("s3://bucket/key", "written"):
+        raise error
+    assert raised.value is error
+
+
+def test_a_signature_does_not_get_into_a_message() -> None:
+    with pytest.raises(TransientError) as raised, s3_errors("s3://bucket/key"):
+        raise EndpointConnectionError(endpoint_url="https://host/key?X-Amz-Signature=secret")
+    assert "https://host/key" in str(raised.value)
+    assert "secret" not in str(raised.value)
