@@ -193,7 +193,7 @@ class Storm:
 
     def _start(self, shard: Path) -> subprocess.Popen[bytes]:
         script = Path(sys.executable).parent / "betaearth"
-        command = [script, "publish", "--store", self.uri, "--shard", shard]
+        command = [str(script), "publish", "--store", self.uri, "--shard", str(shard)]
         with self._log(shard).open("ab") as log:
             return subprocess.Popen(command, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
 

@@ -61,13 +61,19 @@ def forecast_row(forecast: Forecast) -> dict[str, Any]:
 
 
 def plan_text(planned: Sequence[Planned]) -> str:
-    """Render a plan for people: the sums by state and reason, and a line a tile-year as far as there is room."""
-    sums = Counter((entry.state.value, "; ".join(entry.because)) for entry in planned)
-    ordered = sorted(sums.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
-    table = [f"{count:>8}  {state:<8}{_cut(reason)}".rstrip() for (state, reason), count in ordered[:MOST_REASONS]]
-    if len(ordered) > MOST_REASONS:
-        table.append(f"{len(ordered) - MOST_REASONS:>8}  more reasons: --json has all")
-    return "\n".join([*rows_text(planned), f"{len(planned)} tile-years", *table, LEGEND])
+    """Render a plan for people: a line a tile-year as far as there is room, and the sums by state and by reason."""
+    states = Counter(entry.state.value for entry in planned)
+    sums = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return "\n".join([*rows_text(planned), f"{len(planned)} tile-years: {sums}", *reasons_text(planned), LEGEND])
+
+
+def reasons_text(planned: Sequence[Planned]) -> list[str]:
+    """Render how many are stale for which reason, the most frequent first."""
+    reasons = Counter("; ".join(entry.because) for entry in planned if entry.because)
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"{count:>8} because {_cut(reason)}" for reason, count in ordered[:MOST_REASONS]]
+    hidden = len(ordered) - len(lines)
+    return [*lines, f"{hidden:>8} more reasons: --json has all"] if hidden else lines
 
 
 def rows_text(planned: Sequence[Planned]) -> list[str]:
@@ -96,7 +102,7 @@ def forecast_text(forecast: Forecast) -> str:
             f"tile-year and a trial on this machine, whose pace is not another's"
         )
     return (
-        f"{sums}\nmeasured: {rates.products} products on {_safe(rates.device)} among {rates.manifests} manifests of "
+        f"{sums}\nmeasured; products: {rates.products}, on {_safe(rates.device)}; manifests: {rates.manifests}, of "
         f"{rates.basis}; hours include the reading"
     )
 

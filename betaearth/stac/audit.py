@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from betaearth.products.runs import RUNS
-from betaearth.stac.audit_block import BlockJudgement, again, judge_blocks
+from betaearth.stac.audit_block import BlockJudgement, again, judge_blocks, readable
 from betaearth.stac.audit_collection import (
     CollectionJudgement,
     CollectionState,
@@ -97,8 +97,9 @@ class _Auditor:
     tile_years: int = 0
     items: int = 0
     under_way: int = 0
-    roots: dict[str, tuple[Child, bool]] = field(default_factory=dict)
-    """Key of a collection that has Items to its link in the root, and whether all of them are young."""
+    roots: dict[str, tuple[Child | None, bool]] = field(default_factory=dict)
+    """Key of a collection that has Items to its link in the root, if there is a document to link, and whether all of
+    them are young."""
 
     def report(self) -> AuditReport:
         """Sum up."""
@@ -162,6 +163,7 @@ class _Auditor:
             repairer.repair(block, self.pool)
             block = again(self.documents, block, repairer.lens, self.pool)
             before = after_repair(before, block.findings)
+            block.young = False  # what was written just now is ours: nobody else makes the catalogs above it
         self.findings += before
         self.under_way += block.under_way
         self.tile_years += len(block.objects.tile_years)
@@ -205,16 +207,17 @@ class _Auditor:
 
     def note_root(self, state: CollectionState) -> None:
         """Remember what the root should link."""
-        stored = self.documents.store.find(state.key)
-        if state.below.children and stored:
-            title = str(from_bytes(stored.data, where=state.key).get("title"))
-            self.roots[state.key] = (Child(f"./{state.key}", title), state.below.young)
+        if not state.below.children:
+            return
+        data = readable(self.documents, state.key).data
+        child = Child(f"./{state.key}", str(from_bytes(data, where=state.key).get("title"))) if data else None
+        self.roots[state.key] = (child, state.below.young)
 
     def audit_root(self) -> None:
         """Look at the root."""
         found = judge_root(self.documents, ROOT_KEY, self.roots)
         if found and self.repair:
-            repair_root(self.documents, ROOT_KEY, [child for child, _ in self.roots.values()])
+            repair_root(self.documents, ROOT_KEY, [child for child, _ in self.roots.values() if child])
             found = after_repair(found, judge_root(self.documents, ROOT_KEY, self.roots))
         self.findings += found
 

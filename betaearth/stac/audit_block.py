@@ -123,8 +123,7 @@ def _judge(documents: Documents, blocks: Sequence[BlockObjects], lens: Lens, poo
         each.prefix: each for each in pool.map(judge_tile_year, repeat(documents), held, marked, repeat(lens))
     }
     return [
-        _judged_block(documents, block, leaf, marks, judgements, lens)
-        for block, (leaf, marks) in zip(blocks, leaves, strict=True)
+        _judged_block(block, leaf, marks, judgements, lens) for block, (leaf, marks) in zip(blocks, leaves, strict=True)
     ]
 
 
@@ -140,7 +139,6 @@ def _cells(block: BlockObjects, marks: Iterable[str]) -> list[str]:
 
 
 def _judged_block(
-    documents: Documents,
     block: BlockObjects,
     leaf: Readable,
     marks: Mapping[str, Mark],
@@ -191,7 +189,7 @@ def _mark_fault(block: BlockJudgement, settled: Settled) -> Finding | None:
 
 def _stray_links(block: BlockJudgement) -> Iterator[Finding]:
     """Report the links to Items that are not of a cell's folder; those that leave the store are none of ours."""
-    for link in block.leaf.data and _item_links(block.leaf.data, block.node.key) or []:
+    for link in _item_links(block.leaf.data, block.node.key) if block.leaf.data else []:
         if is_stray(link):
             yield Finding.of(
                 Kind.DANGLING_LINK, block.node.key, f"it links {str(link['href'])[:200]!r}: no Item of ours"

@@ -163,7 +163,7 @@ def _document_findings(documents: Documents, state: CollectionState, data: bytes
     years = [node for node, young in state.below.children.items() if not young]
     findings = [
         *unlinked(data, {year.child.href: year.key for year in years}, state.key),
-        *dangling(documents.store, data, state.key),
+        *dangling(documents.store, data, state.key, {node.key for node in state.below.children}),
     ]
     if state.facts and known.joined(state.facts) != known:
         findings.append(Finding.of(Kind.NARROW_COLLECTION, state.key, _narrow(known, state.facts)))

@@ -1,9 +1,9 @@
-"""Judging and repairing the catalogs above blocks: each must link what has Items below it, and nothing that is not there."""
+"""Judging and repairing catalogs above blocks: each links what has Items below it, and nothing that is not there."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,7 @@ def judge_catalog(documents: Documents, node: Node, below: Below) -> list[Findin
     children = [child for child, young in below.children.items() if not young or _links(found.data, child, node.key)]
     findings = [
         *unlinked(found.data, {child.child.href: child.key for child in children}, node.key),
-        *dangling(documents.store, found.data, node.key),
+        *dangling(documents.store, found.data, node.key, {child.key for child in below.children}),
     ]
     if not findings and with_children(found.data, node, [child.child for child in children]) != found.data:
         findings.append(Finding.of(Kind.STALE_DOCUMENT, node.key, "it does not say what it should of itself"))
@@ -85,22 +85,23 @@ def repair_catalog(documents: Documents, node: Node, below: Below) -> None:
     documents.merge(node.key, compose)
 
 
-def judge_root(documents: Documents, key: str, children: Mapping[str, tuple[Child, bool]]) -> list[Finding]:
+def judge_root(documents: Documents, key: str, children: Mapping[str, tuple[Child | None, bool]]) -> list[Finding]:
     """Look at the root catalog.
 
     Args:
         documents: of the store.
         key: of the root.
-        children: key of a collection that has Items to its link, and whether all of them are younger than the grace.
+        children: key of a collection that has Items to its link, where its document tells of one, and whether all of
+            them are younger than the grace.
     """
     found = readable(documents, key)
     if found.fault:
         return [Finding.of(Kind.BROKEN_DOCUMENT, key, found.fault)]
-    old = {target: child for target, (child, young) in children.items() if not young}
+    old = {target: child for target, (child, young) in children.items() if child and not young}
     if found.data is None:
         return [Finding.of(Kind.MISSING_DOCUMENT, key, f"{len(old)} collections belong into it")] if old else []
     hrefs = {child.href: target for target, child in old.items()}
-    findings = [*unlinked(found.data, hrefs, key), *dangling(documents.store, found.data, key)]
+    findings = [*unlinked(found.data, hrefs, key), *dangling(documents.store, found.data, key, set(children))]
     if not findings and with_collections(found.data, old.values()) != found.data:
         findings.append(Finding.of(Kind.STALE_DOCUMENT, key, "it does not say what it should of itself"))
     return findings
@@ -133,10 +134,10 @@ def unlinked(data: bytes, children: Mapping[str, str], key: str) -> list[Finding
     ]
 
 
-def dangling(store: Store, data: bytes, key: str) -> list[Finding]:
-    """Report the links downwards that lead to what is not there."""
-    targets = (child_key(link, key) for link in stored_links(from_bytes(data, where=key), key))
-    gone = sorted({target for target in targets if target and not store.exists(target)})
+def dangling(store: Store, data: bytes, key: str, expected: Set[str]) -> list[Finding]:
+    """Report the links downwards that lead to what is not there; what should be is reported where it lies."""
+    targets = {child_key(link, key) for link in stored_links(from_bytes(data, where=key), key)}
+    gone = sorted(target for target in targets - expected if target and not store.exists(target))
     return [Finding.of(Kind.DANGLING_LINK, target, f"{key} links it, and it is not there") for target in gone]
 
 

@@ -77,7 +77,7 @@ def publish(
         ConfigError: the schema folder is none.
     """
     options = options or PublishOptions()
-    publisher = _Publisher(Documents(store, Validator(schemas)), options, None if shard else read_asked(store))
+    publisher = _Publisher(Documents(store, Validator(schemas)), options, read_asked(store) if shard is None else None)
     with ThreadPoolExecutor(options.workers, thread_name_prefix="publish") as pool:
         blocks = blocks_of(store, collection=collection, shard=shard)
         for (name, year), ours in itertools.groupby(blocks, key=lambda block: (block.collection, block.year)):

@@ -21,6 +21,7 @@ from betaearth.stac.audit_tile_year import Judgement, Lens, digest_of
 from betaearth.stac.document import from_bytes, to_bytes
 from betaearth.stac.documents import Documents
 from betaearth.stac.leaf import Mark, Settled, marks_of, with_tile_years
+from betaearth.stac.listing import parse_item_key
 from betaearth.stac.tile_years import TileYears
 from betaearth.stac.tree import stored_links
 from betaearth.stac.versions import StoredManifest, manifest_keys, read_versions
@@ -117,9 +118,7 @@ class BlockRepair:
             if key not in kept:
                 self.store.delete(key)
 
-    def _listed_items(self, prefix: str) -> Iterable[str]:
-        from betaearth.stac.listing import parse_item_key
-
+    def _listed_items(self, prefix: str) -> list[str]:
         return [key for key in self.store.list(f"{prefix}/") if parse_item_key(key)]
 
     def _write_leaf(self, block: BlockJudgement, targets: Iterable[Judgement], entries: dict[str, Settled]) -> None:

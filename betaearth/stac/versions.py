@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from betaearth.errors import DataError
+from betaearth.products.fingerprint import product_digest
 from betaearth.products.keys import ManifestName, item_id, parse_manifest_key, product_prefix
 from betaearth.products.manifest import Manifest
 from betaearth.stac import assets
@@ -189,6 +190,9 @@ def check_file_keys(manifest: Manifest, prefix: str, key: str) -> None:
         return
     if manifest.product_digest is None or set(manifest.files) != FILES:
         raise DataError(f"{key} names the files {sorted(manifest.files)}; a product has {sorted(FILES)} and a digest")
+    digest = product_digest({name: record.sha256 for name, record in manifest.files.items()})
+    if digest != manifest.product_digest:
+        raise DataError(f"{key} says the product digest {manifest.product_digest}; its files' digests give {digest}")
     folder = product_prefix(prefix, manifest.product_digest)
     for name, record in sorted(manifest.files.items()):
         if record.key != folder + name:
