@@ -25,6 +25,7 @@ from betaearth.storage.store import Store
 
 if TYPE_CHECKING:
     from betaearth.inference.model import BetaEarth
+    from betaearth.pipeline.reproduce import Means
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,29 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     if workshop.source.synthetic:
         emit(Notice(f"imagery is made up: {workshop.source.title}"))
     return workshop
+
+
+def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str | None) -> Means:
+    """Give a reproduction what it may use: sources and networks by their names."""
+    from betaearth.inference.model import BetaEarth  # loads torch
+    from betaearth.pipeline.reproduce import Means
+
+    def opened_source(word: str) -> Source:
+        return open_source(word, cache=settings.cache, reading=settings.reading)
+
+    def opened_model(word: str, sha256: str, commit: str | None) -> BetaEarth:
+        mirror = settings.weights.mirror
+        return BetaEarth.from_pretrained(
+            word,
+            device=settings.device,
+            sha256=sha256,
+            mirror=mirror,
+            revision=None if mirror else commit,
+            cache=settings.cache,
+            report=report_to(emit),
+        )
+
+    return Means(opened_source, opened_model, source=source, model=model, workers=settings.reading.workers)
 
 
 def report_to(emit: Emit) -> Report:

@@ -13,10 +13,7 @@ from betaearth.cli.options import DeviceOption, JsonOption, SchemasOption, Verbo
 from betaearth.cli.progress import progress
 
 if TYPE_CHECKING:
-    from betaearth.events import Emit
-    from betaearth.pipeline.reproduce import Means
     from betaearth.pipeline.reproduction import Reproduction
-    from betaearth.settings import Settings
     from betaearth.stac.verification import Verification
 
 ItemArgument = Annotated[
@@ -63,6 +60,7 @@ def reproduce(
 
     Exit code 0: identical or equivalent; 65: different or impossible; 75: try again later.
     """
+    from betaearth import wiring
     from betaearth.errors import DataError
     from betaearth.pipeline.original import read_original
     from betaearth.pipeline.reproduce import reproduce as reproduce_item
@@ -73,39 +71,13 @@ def reproduce(
     with writable(out):  # before hours of computing
         out.mkdir(parents=True, exist_ok=True)
     with progress(verbose=verbose) as emit:
-        report = reproduce_item(original, means_of(settings, emit, source=source, model=model), emit=emit)
+        report = reproduce_item(original, wiring.means_of(settings, emit, source=source, model=model), emit=emit)
     path = out / report.file_name
     with writable(out):
         path.write_bytes(report.to_bytes())
     typer.echo(report.to_bytes().decode() if as_json else reproduction_text(report, path), nl=not as_json)
     if not report.reproduced:
         raise DataError(f"{report.item_id} was not reproduced: {report.verdict}")
-
-
-def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str | None) -> Means:
-    """Give a reproduction what it may use: sources and networks by their names."""
-    from betaearth import wiring
-    from betaearth.inference.model import BetaEarth
-    from betaearth.pipeline.reproduce import Means
-    from betaearth.scenes.model import Source
-    from betaearth.scenes.sources import open_source
-
-    def opened_source(word: str) -> Source:
-        return open_source(word, cache=settings.cache, reading=settings.reading)
-
-    def opened_model(word: str, sha256: str, commit: str | None) -> BetaEarth:
-        mirror = settings.weights.mirror
-        return BetaEarth.from_pretrained(
-            word,
-            device=settings.device,
-            sha256=sha256,
-            mirror=mirror,
-            revision=None if mirror else commit,
-            cache=settings.cache,
-            report=wiring.report_to(emit),
-        )
-
-    return Means(opened_source, opened_model, source=source, model=model, workers=settings.reading.workers)
 
 
 @contextmanager

@@ -32,7 +32,9 @@ GROUPS = {
 
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", help="Where products and catalog live: a folder.  [env: BETAEARTH_STORE]"),
+    typer.Option(
+        "--store", help="Where products and catalog live: a folder, or s3://bucket/prefix.  [env: BETAEARTH_STORE]"
+    ),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, ...  [default: CUDA where there is one]")

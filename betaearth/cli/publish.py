@@ -32,6 +32,7 @@ ObservationsOption = Annotated[
 
 def publish(
     store: StoreOption = None,
+    *,
     shard: ShardOption = None,
     min_valid_fraction: ValidOption = None,
     min_observations: ObservationsOption = None,

@@ -35,9 +35,9 @@ from betaearth.pipeline.reproduction import (
 from betaearth.products.comparison import Agreement, compare_products
 from betaearth.products.draft import Draft
 from betaearth.products.manifest import Manifest
-from betaearth.scenes.discretion import hush_loggers
 from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
+from betaearth.storage.discretion import hush_loggers
 
 OpenSource = Callable[[str], Source]
 """Called with what `--source` takes."""

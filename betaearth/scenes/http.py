@@ -18,9 +18,9 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout,
 
 from betaearth._version import __version__
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.scenes.discretion import hush_loggers
 from betaearth.scenes.hrefs import plain
 from betaearth.scenes.retries import BriefRetry
+from betaearth.storage.discretion import hush_loggers
 
 if TYPE_CHECKING:
     from betaearth.scenes.signing import Signer

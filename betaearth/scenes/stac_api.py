@@ -20,7 +20,6 @@ from urllib3 import Retry
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
-from betaearth.scenes.discretion import discreet
 from betaearth.scenes.files import Files
 from betaearth.scenes.granules import matching, parse_item, to_granule
 from betaearth.scenes.hrefs import plain, recorded
@@ -28,6 +27,7 @@ from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.paging import features_of
 from betaearth.scenes.profile import SourceProfile
 from betaearth.scenes.retries import BriefRetry
+from betaearth.storage.discretion import discreet
 
 PAGE_SIZE = 250
 """Items a page: a year over one cell in one answer or two, each well below the limits that servers set."""

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from betaearth.errors import DataError
 from betaearth.products.product import EMBEDDINGS, QUALITY
 from betaearth.products.stored import check_headers, check_pixels
-from betaearth.scenes.discretion import hush_loggers
 from betaearth.stac import assets, extension
 from betaearth.stac.described import (
     LARGEST_ITEM,
@@ -31,6 +30,7 @@ from betaearth.stac.document import Document
 from betaearth.stac.validation import Validator, declared
 from betaearth.stac.verification import Findings, Verification
 from betaearth.stac.versions import StoredManifest, item_bytes
+from betaearth.storage.discretion import hush_loggers
 from betaearth.storage.locations import Location
 
 FILES = {**assets.FILES, MANIFEST_ASSET: "manifest.json"}

@@ -14,6 +14,10 @@ MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
+    ".ico": "image/vnd.microsoft.icon",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
 }
 ANYTHING = "application/octet-stream"
 FOREVER = "public, max-age=31536000, immutable"
@@ -25,8 +29,14 @@ _NAMED_BY_CONTENT = re.compile(
 )
 
 
+_ITEM = re.compile(r".*/[0-9]+[ud]_[0-9]+[rl]/[a-z0-9_-]+\.json", re.DOTALL)
+"""Beside the manifests of a cell, whose names have two dots."""
+
+
 def media_type(key: str) -> str:
-    """Media type of an object, by the end of its key."""
+    """Media type of an object, by its key; a STAC Item is GeoJSON."""
+    if _ITEM.fullmatch(key):
+        return MEDIA_TYPES[".geojson"]
     name = key.rpartition("/")[2]
     return MEDIA_TYPES.get(f".{name.rpartition('.')[2].lower()}", ANYTHING)
 

@@ -14,6 +14,7 @@ from urllib3 import PoolManager, Retry, Timeout, exceptions, make_headers
 
 from betaearth._version import __version__
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.discretion import hush_loggers
 from betaearth.storage.objects import CHUNK
 
 CONNECT_S, READ_S = 10.0, 60.0
@@ -36,17 +37,19 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
-def stream_web(url: str) -> Generator[bytes]:
+def stream_web(url: str, *, redirect: bool = True) -> Generator[bytes]:
     """Read what a web server answers; nothing is asked before the first piece is.
 
     Args:
         url: `http(s)://host/path`, perhaps with a login or a query. A redirect from https into the clear is refused.
+        redirect: whether redirects are followed at all.
 
     Raises:
         DataError: there is no such object.
         ConfigError: it may not be read, the server's certificate is wrong, or it is no address.
         TransientError: the server or the network failed for longer than the client is patient, or the answer broke off.
     """
+    hush_loggers()
     with web_errors(shown(url)):
         parts = urlsplit(url)
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
@@ -57,7 +60,7 @@ def stream_web(url: str) -> Generator[bytes]:
                 "Accept-Encoding": "identity",
                 **make_headers(basic_auth=login),
             }
-            answer = pool.request("GET", target, headers=headers, preload_content=False)
+            answer = pool.request("GET", target, headers=headers, preload_content=False, redirect=redirect)
             try:
                 check_status(answer.status, shown(url))
                 yield from answer.stream(CHUNK, decode_content=False)
@@ -84,7 +87,9 @@ def web_errors(where: str) -> Iterator[None]:
         reason = error.reason if isinstance(error, exceptions.MaxRetryError) else error
         if "CERTIFICATE_VERIFY_FAILED" in str(reason):
             raise ConfigError(f"{where}: the server's certificate cannot be trusted") from None
-        raise TransientError(f"{where}: no whole answer ({type(reason).__name__})") from None
+        unreached = isinstance(error, exceptions.MaxRetryError)
+        said = "cannot be reached" if unreached else "did not arrive whole"
+        raise TransientError(f"{where} {said} ({type(reason).__name__})") from None
 
 
 def check_status(status: int, where: str) -> None:
@@ -100,10 +105,10 @@ def check_status(status: int, where: str) -> None:
     if status in ABSENT:
         raise DataError(f"{where} is not there ({status})")
     if status in REFUSED:
-        raise ConfigError(f"{where} may not be read ({status}): check the credentials")
+        raise ConfigError(f"{where} may not be read: the server answers {status}; check the credentials")
     if status in BUSY or status >= BUSY[1] or status == 408:
         raise TransientError(f"{where}: the server cannot answer now ({status})")
-    raise ConfigError(f"{where}: the server does not give the object ({status})")
+    raise ConfigError(f"{where} may not be read: the server answers {status}")
 
 
 def _pool(*, secure: bool) -> PoolManager:

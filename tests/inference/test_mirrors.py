@@ -17,7 +17,8 @@ import pytest
 from urllib3.exceptions import LocationParseError
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.inference.mirrors import Mirror, http_errors, stream_http
+from betaearth.inference.mirrors import Mirror
+from betaearth.storage.web import stream_web, web_errors
 from tests.weights_server import WeightsServer
 
 PLACE = "betaearth-rgb-only/model.pt"
@@ -85,13 +86,13 @@ def test_a_body_that_is_cut(weights_server: WeightsServer) -> None:
 
 
 def test_an_address_that_a_server_sends_to_is_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="sends to what is none") as refusal, http_errors("https://host/x"):
+    with pytest.raises(ConfigError, match="sends to one that is none") as refusal, web_errors("https://host/x"):
         raise LocationParseError("https://elsewhere:99999/?secret")
     assert "secret" not in str(refusal.value)
 
 
 def test_nobody_listens(refused: str) -> None:
-    with pytest.raises(TransientError, match=rf"{refused}/{PLACE} cannot be reached"):
+    with pytest.raises(TransientError, match=rf"{refused}/{PLACE}  cannot be reached"):
         read(refused)
 
 
@@ -190,9 +191,9 @@ def untrusted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 def test_a_certificate_is_checked(untrusted: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     url, certificate = untrusted
     with pytest.raises(ConfigError, match="certificate cannot be trusted"):
-        list(stream_http(f"{url}/certificate.pem"))
+        list(stream_web(f"{url}/certificate.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     for path in ("certificate.pem", "moved"):
-        assert b"".join(stream_http(f"{url}/{path}")) == certificate.read_bytes()
-    with pytest.raises(ConfigError, match="sends to an unprotected address"):
-        list(stream_http(f"{url}/leave"))
+        assert b"".join(stream_web(f"{url}/{path}")) == certificate.read_bytes()
+    with pytest.raises(ConfigError, match="sends to one that is none"):
+        list(stream_web(f"{url}/leave"))

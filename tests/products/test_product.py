@@ -23,7 +23,7 @@ from betaearth.products.options import Dtype, ProductOptions
 from betaearth.products.product import RenderedProduct, commit_product, render_product
 from betaearth.products.verify import verify_cog, verify_embedding_cog
 from betaearth.storage.folder import FolderStore
-from betaearth.storage.open import open_store
+from betaearth.storage.open import open_folder
 from tests.products.conftest import one_block
 
 MakeEmbedding = Callable[..., Embedding]
@@ -35,7 +35,7 @@ FILES = ["embeddings.tif", "quality.tif", "preview.png"]
 
 @pytest.fixture
 def store(tmp_path: Path) -> FolderStore:
-    return open_store(str(tmp_path / "store"))
+    return open_folder(str(tmp_path / "store"))
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ def test_what_is_derivable_is_found_and_made_again(
     [
         (lambda items: [items[:1]], "missing-row"),
         (lambda items: [items, items[:1]], "duplicate-row"),
-        (lambda items: [[{**items[0], "gsd": 1}, *items[1:]]], "stale-row"),
+        (lambda items: [[{**items[0], "properties": items[0]["properties"] | {"title": "x"}}, *items[1:]]], "stale-row"),
         (lambda items: [[*items, moved(items[0], "440U_1046R")]], "extra-row"),
     ],
     ids=["missing", "duplicate", "stale", "extra"],
@@ -447,7 +447,7 @@ def test_the_loser_of_two_pods_is_found(scene: Scene, make_manifest: Make, tmp_p
             path.write_bytes(data)
             record = made.files[name]
             files[name] = RenderedFile(path, record.size, record.sha256)
-        rendered = RenderedProduct(files, made.statistics)
+        rendered = RenderedProduct(files, -128.0, made.statistics)
         manifests.append((made, rendered))
     (winner, first), (loser, second) = manifests
     key = f"{BLOCK}/437u_1046r/{winner.request_digest[:12]}-{winner.sources_digest[:8]}.manifest.json"
