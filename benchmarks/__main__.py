@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("memory", "cells")
+BENCHMARKS = ("memory", "cells", "planning")
 
 for name in sys.argv[1:] or BENCHMARKS:
     if name not in BENCHMARKS:

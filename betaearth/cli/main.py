@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from betaearth._version import __version__
-from betaearth.cli import area, check, demo, models, produce, publish, serve
+from betaearth.cli import area, audit, check, demo, models, produce, publish, serve
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
 from betaearth.cli.options import VariadicCommand
 from betaearth.errors import ConfigError, DataError, TransientError
@@ -41,6 +41,7 @@ app.command("plan", cls=VariadicCommand)(produce.plan)
 app.command("tile", cls=VariadicCommand)(produce.tile)
 app.command("run", cls=VariadicCommand)(produce.run)
 app.command("publish")(publish.publish)
+app.command("audit")(audit.audit)
 app.command("verify")(check.verify)
 app.command("reproduce")(check.reproduce)
 app.command("serve")(serve.serve)

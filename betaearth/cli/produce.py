@@ -192,6 +192,7 @@ def run(
             model=task.workshop.model,
             store=task.store,
             schemas=task.schemas,
+            publishing=settings.publish,
             refresh=refresh,
             workers=task.workshop.workers,
             emit=emit,

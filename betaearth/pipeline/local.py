@@ -15,6 +15,7 @@ from betaearth.pipeline.tile_year import run_tile_year
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
+from betaearth.stac.gate import PublishOptions
 from betaearth.stac.publish import PublishReport, publish
 from betaearth.storage.store import Store
 
@@ -115,6 +116,7 @@ def run_region(
     model: BetaEarth,
     store: Store,
     schemas: Path | None = None,
+    publishing: PublishOptions | None = None,
     refresh: bool = False,
     workers: int = DEFAULT_WORKERS,
     emit: Emit = ignore,
@@ -132,6 +134,7 @@ def run_region(
         model: network and weights.
         store: where products lie.
         schemas: folder of STAC extension schemas.
+        publishing: what a product must be like to be published.
         refresh: search again for what is there, and make it anew where the source has news.
         workers: files read at once.
         emit: told of progress.
@@ -146,5 +149,5 @@ def run_region(
     with recorded(store, planned) as tally:
         Runner(source, model, store, refresh, workers, emit, report, tally).make(planned)
     for collection in sorted({entry.collection for entry in planned}):
-        report.published.append(publish(store, collection=collection, schemas=schemas, emit=emit))
+        report.published.append(publish(store, collection=collection, schemas=schemas, options=publishing, emit=emit))
     return report

@@ -8,7 +8,6 @@ whatever rests on it is judged by what it is then.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -97,6 +96,8 @@ class _Auditor:
     tile_years: int = 0
     items: int = 0
     under_way: int = 0
+    uncovered: list[str] = field(default_factory=list)
+    """Collections whose coverage is not what it should be."""
     roots: dict[str, tuple[Child | None, bool]] = field(default_factory=dict)
     """Key of a collection that has Items to its link in the root, if there is a document to link, and whether all of
     them are young."""
@@ -121,6 +122,9 @@ class _Auditor:
             else:
                 self.audit_collection(name, group)
         self.audit_root()
+        for name in self.uncovered:
+            if readable(self.documents, f"{name}/collection.json").data is not None:
+                self.cover(name)
 
     def audit_collection(self, name: str, entries: Iterable[Entry]) -> None:
         """Look at what lies below one name: a collection from its blocks up."""
@@ -187,9 +191,9 @@ class _Auditor:
         if self.repair:
             gone = delete_leftovers(self.documents, state, judged.leftovers) if judged.found.data else []
             if any(finding.kind not in REMARKS for finding in found):
-                self.repair_document(state, judged)
-            if withdrawn or judged.coverage:
-                self.cover(state.collection)
+                repair_collection(self.documents, state, judged)
+            if withdrawn or judged.coverage or judged.found.data is None:
+                self.uncovered.append(state.collection)
             left = judge_collection(self.documents, state, self.lens).findings
             old = {finding.key for finding in found if finding.kind in LEFTOVERS} - set(gone)
             # What a repair has just put out of use stays for readers under way.
@@ -199,11 +203,6 @@ class _Auditor:
         self.findings += found
         self.under_way += judged.under_way
         self.note_root(state)
-
-    def repair_document(self, state: CollectionState, judged: CollectionJudgement) -> None:
-        """Put a collection's document right; what was lost with it is said anew."""
-        if repair_collection(self.documents, state, judged) and judged.found.data is None:
-            self.cover(state.collection)
 
     def note_root(self, state: CollectionState) -> None:
         """Remember what the root should link."""
@@ -220,9 +219,3 @@ class _Auditor:
             repair_root(self.documents, ROOT_KEY, [child for child, _ in self.roots.values() if child])
             found = after_repair(found, judge_root(self.documents, ROOT_KEY, self.roots))
         self.findings += found
-
-
-def first(findings: Iterable[Finding], count: int) -> list[Finding]:
-    """Give the first findings that are to be shown: faults before remarks."""
-    ordered = sorted(findings, key=lambda finding: (finding.kind in REMARKS, finding.repaired, finding))
-    return list(itertools.islice(ordered, count))

@@ -106,9 +106,14 @@ class AuditReport:
     """Whether every byte of every product was read."""
 
     @property
+    def faults(self) -> tuple[Finding, ...]:
+        """Findings that are more than remarks, repaired or not."""
+        return tuple(finding for finding in self.findings if finding.kind not in REMARKS)
+
+    @property
     def clean(self) -> bool:
         """Whether nothing is wrong, or nothing is any more."""
-        return all(finding.repaired or finding.kind in REMARKS for finding in self.findings)
+        return all(finding.repaired for finding in self.faults)
 
     @property
     def counts(self) -> Mapping[Kind, int]:
@@ -122,3 +127,9 @@ def after_repair(before: Iterable[Finding], after: Iterable[Finding]) -> list[Fi
     first = {(finding.kind, finding.key): finding for finding in before}
     looked = [replace(found, repaired=where not in remaining) for where, found in first.items()]
     return [*looked, *(finding for finding in after if (finding.kind, finding.key) not in first)]
+
+
+def first(findings: Iterable[Finding], count: int) -> list[Finding]:
+    """Give the first of some findings: what is wrong, then what was repaired, then remarks."""
+    ordered = sorted(findings, key=lambda finding: (finding.kind in REMARKS, finding.repaired, finding))
+    return ordered[:count]

@@ -1,15 +1,15 @@
 """A part of the mirror as bytes: stac-geoparquet 1.0, one file of Items.
 
-rustac makes and reads it: geometries as WKB, the bounding box as a struct that the `geo` metadata names as covering,
-columns compressed with ZSTD. The rows are sorted by block of cells, so that a reader can tell by a part's or page's
-statistics that nothing in it lies where one looks; a part is a single row group.
+Geometries are WKB, and the bounding box is a struct that the `geo` metadata names as covering. Rows are sorted by block
+of cells, and row groups are small and have statistics, so that a reader reads little more than what lies where it
+looks. rustac makes rows of Items, and Items of rows; parts are made of parts in `mirror_tables`, without Items.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import rustac
 
 from betaearth.errors import DataError
 from betaearth.stac.document import Document
-from betaearth.stac.mirror_rows import Row, from_row, place_of, row_of, to_row
+from betaearth.stac.mirror_rows import Row, from_row, place_of, to_row
+from betaearth.stac.mirror_tables import ROW_GROUP, merged, versions
 
 PARQUET = "application/vnd.apache.parquet"
-_COMPRESSION = "zstd(3)"
 
 
 def part_bytes(items: Iterable[Document]) -> bytes:
@@ -30,22 +30,18 @@ def part_bytes(items: Iterable[Document]) -> bytes:
         items: of one collection and year, each id once, in any order; at least one.
 
     Raises:
-        DataError: there is none, or they cannot be rows of one table: a field has values of several types.
+        DataError: there is none, one is there twice, or they cannot be rows of one table: a field has values of
+            several types.
     """
-    rows = [to_row(item) for item in sorted(items, key=lambda item: (place_of(item), item["id"]))]
-    if not rows:
-        raise DataError("a part of the mirror has at least one Item")
-    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
-        path = Path(folder) / "part.parquet"
-        try:
-            rustac.write_sync(str(path), rows, format="geoparquet", parquet_compression=_COMPRESSION)
-        except rustac.RustacError as error:
-            raise DataError(f"{len(rows)} Items from {rows[0]['id']} on cannot be one table: {error}") from error
-        return path.read_bytes()
+    ordered = sorted(items, key=lambda item: (place_of(item), item["id"]))
+    if len({item["id"] for item in ordered}) < len(ordered):
+        raise DataError(f"{len(ordered)} Items have fewer ids; a part has each Item once")
+    rows = map(to_row, ordered)
+    return compacted([_written(some) for some in iter(lambda: list(islice(rows, ROW_GROUP)), [])])
 
 
 def items_of(data: bytes, *, where: str = "this") -> list[Document]:
-    """Read the Items of a part, in the order of its rows.
+    """Read the Items of a part, in the order of its rows; that takes 0.2 MB a row, so it is not for large parts.
 
     Args:
         data: a part.
@@ -63,26 +59,46 @@ def items_of(data: bytes, *, where: str = "this") -> list[Document]:
     return items
 
 
-def rows_of(data: bytes, *, where: str = "this") -> dict[str, Row]:
+def rows_of(data: bytes, *, where: str = "this", ids: Set[str] | None = None) -> dict[str, Row]:
     """Tell which versions of which Items a part has, id to row.
+
+    Args:
+        data: a part.
+        where: its key, for the message.
+        ids: of the Items in question; None: all.
 
     Raises:
         DataError: it is no part, or has an id twice.
     """
-    rows = [row_of(item) for item in _items(data, where)]
-    found = {row.id: row for row in rows}
-    if len(found) < len(rows):
-        raise DataError(f"{where} has {len(rows)} rows of {len(found)} Items; an Item has one")
-    return found
+    return {row.id: row for row in versions(data, where=where, ids=ids)}
 
 
-def compacted(parts: Sequence[bytes]) -> bytes:
-    """Make one part of several; no Item may be in two of them.
+def compacted(parts: Sequence[bytes], *, without: Set[str] = frozenset()) -> bytes:
+    """Make one part of several, or of one; of an Item that is in two of them, the newest version.
+
+    Memory is bounded by the parts themselves, the new one, and a row group of each.
+
+    Args:
+        parts: at least one.
+        without: ids of Items that the new one shall not have.
 
     Raises:
-        DataError: one of them is no part, or their Items cannot be rows of one table.
+        DataError: one of them is no part, their rows cannot be of one table, or no row is left.
     """
-    return part_bytes(chain.from_iterable(map(items_of, parts)))
+    made = merged(parts, without=without)
+    if made is None:
+        raise DataError("a part of the mirror has at least one Item")
+    return made
+
+
+def _written(rows: list[Document]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
+        path = Path(folder) / "part.parquet"
+        try:
+            rustac.write_sync(str(path), rows, format="geoparquet", parquet_compression="zstd(1)")
+        except rustac.RustacError as error:
+            raise DataError(f"{len(rows)} Items from {rows[0]['id']} on cannot be one table: {error}") from error
+        return path.read_bytes()
 
 
 def _items(data: bytes, where: str) -> Iterator[Document]:

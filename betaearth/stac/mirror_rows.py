@@ -1,10 +1,11 @@
 """An Item as a row of the mirror, and back.
 
-A row is the Item with three differences. Its relative hrefs count from where the parts of its year lie,
+A row is the Item with four differences. Its relative hrefs count from where the parts of its year lie,
 `{collection}/items/year=Y/`, so that a store can still be moved: `../../2024/r05-c05/r05f-c054/433u_1046r/...`, and a
 `self` link of that kind leads to the Item. What is free in form (`selection` in `betaearth:provenance`) is JSON text,
 since the columns of a table must not depend on what somebody sets. And nulls and empty objects are left out, which no
-Item of ours has elsewhere: columns cannot tell them from what is absent.
+Item of ours has elsewhere: columns cannot tell them from what is absent. `betaearth:digest` is of the Item's content,
+so that a row tells which Item it is without being made one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from betaearth.stac.document import GEOJSON, Document, link
 
 _MOMENTS = ("created", "updated")
 _GRID_CODE = re.compile(r"MAJORTOM-(?P<km>[0-9.]{1,20})-(?P<cell>[0-9]{1,6}[UD]_[0-9]{1,6}[RL])")
-_PROVENANCE, _SELECTION = "betaearth:provenance", "selection"
+PROVENANCE = "betaearth:provenance"
+DIGEST = "betaearth:digest"
+"""Of rows only."""
+_SELECTION = "selection"
+_DIGITS = 32
 _OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|/", re.IGNORECASE)
 """How an href starts that is not relative."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What says which version of which Item a row is."""
 
@@ -44,7 +49,7 @@ class Row:
     fingerprint: str
     """SHA-256 of everything that determines the product."""
     digest: str
-    """SHA-256 of the Item's content, however it is spelled."""
+    """First 32 digits of the SHA-256 of the Item's content, however it is spelled."""
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -60,16 +65,21 @@ def row_of(item: Document) -> Row:
     """
     try:
         properties = item["properties"]
-        provenance = properties[_PROVENANCE]
+        provenance = properties[PROVENANCE]
         return Row(
             id=str(item["id"]),
             updated=str_to_datetime(properties["updated"]),
-            stem=f"{provenance['request_digest'][:12]}-{provenance['sources_digest'][:8]}",
+            stem=stem_of(provenance["request_digest"], provenance["sources_digest"]),
             fingerprint=str(provenance["fingerprint"]),
             digest=_digest(item),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _no_item(item, error) from error
+
+
+def stem_of(request_digest: str, sources_digest: str) -> str:
+    """Name a manifest by its digests, as its key does."""
+    return f"{request_digest[:12]}-{sources_digest[:8]}"
 
 
 def place_of(item: Document) -> str:
@@ -80,11 +90,27 @@ def place_of(item: Document) -> str:
     """
     try:
         properties = item["properties"]
-        year = int(properties["start_datetime"][:4])
-        km, cell = _GRID_CODE.fullmatch(properties["grid:code"]).groups()  # type: ignore[union-attr]
-        return tile_year_prefix(_text(item["collection"]), year, _grid(km).cell(cell))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return place_in(item["collection"], int(properties["start_datetime"][:4]), properties["grid:code"])
+    except (KeyError, TypeError, ValueError) as error:
         raise _no_item(item, error) from error
+
+
+def place_in(collection: str, year: int, code: str) -> str:
+    """Name the folder of a tile-year, relative to the store.
+
+    Args:
+        collection: its id.
+        year: the calendar year.
+        code: `grid:code` of the cell.
+
+    Raises:
+        TypeError, ValueError: they are none.
+        DataError: there is no such cell.
+    """
+    match = _GRID_CODE.fullmatch(code)
+    if match is None:
+        raise ValueError(f"{code!r:.100} is no cell of a Major TOM grid")
+    return tile_year_prefix(_text(collection), year, _grid(match["km"]).cell(match["cell"]))
 
 
 def to_row(item: Document) -> Document:
@@ -98,8 +124,9 @@ def to_row(item: Document) -> Document:
     name = f"{item['id']}.json"
     href = posixpath.relpath(f"{place}/{name}", _parts_of(item, place))
     row["links"].append(link("self", href, f"The Item {item['id']}", GEOJSON))
-    provenance = row["properties"].get(_PROVENANCE, {})
-    row["properties"][_PROVENANCE] = {
+    row["properties"][DIGEST] = _digest(item)
+    provenance = row["properties"].get(PROVENANCE, {})
+    row["properties"][PROVENANCE] = {
         **provenance,
         _SELECTION: json.dumps(provenance.get(_SELECTION, {}), ensure_ascii=False, sort_keys=True),
     }
@@ -112,7 +139,7 @@ def from_row(row: Document) -> Document:
 
     Args:
         row: as rustac reads it: absent fields of an object as nulls, moments with an offset, the bbox as a tuple, and
-            every geometry as MultiPolygon where one of the part is.
+            a geometry as MultiPolygon where one that it was written with is.
 
     Raises:
         DataError: it is no row of ours.
@@ -124,9 +151,10 @@ def from_row(row: Document) -> Document:
         item["links"] = [each for each in item["links"] if each["rel"] != "self"]
         item["bbox"] = list(item["bbox"])
         item["geometry"] = _geometry(item["geometry"])
+        item["properties"].pop(DIGEST, None)
         for name in _MOMENTS:
             item["properties"][name] = datetime_to_str(str_to_datetime(item["properties"][name]))
-        provenance = item["properties"][_PROVENANCE]
+        provenance = item["properties"][PROVENANCE]
         provenance[_SELECTION] = json.loads(provenance[_SELECTION])
     except (KeyError, TypeError, ValueError) as error:
         raise _no_item(row, error) from error
@@ -186,7 +214,7 @@ def _dense(value: Any) -> Any:  # noqa: ANN401  -- any JSON value
 def _digest(item: Document) -> str:
     """Digest an Item's content: the order of fields does not count, nor whether a number is written 1 or 1.0."""
     numbers = json.loads(json.dumps(_dense(item)), parse_int=float)
-    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 @lru_cache(maxsize=8)

@@ -92,7 +92,7 @@ def test_an_address_that_a_server_sends_to_is_not_repeated() -> None:
 
 
 def test_nobody_listens(refused: str) -> None:
-    with pytest.raises(TransientError, match=rf"{refused}/{PLACE}  cannot be reached"):
+    with pytest.raises(TransientError, match=rf"{refused}/{PLACE} cannot be reached"):
         read(refused)
 
 

@@ -185,7 +185,7 @@ def test_each_answer_is_one_error(server: Callable[[str], Location], path: str, 
 
 def test_a_server_that_is_not_there_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "RETRIES", 0)
-    with pytest.raises(TransientError, match="no whole answer"):
+    with pytest.raises(TransientError, match="cannot be reached"):
         Location.of("http://127.0.0.1:9/x").read(1)
 
 
