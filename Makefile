@@ -6,12 +6,14 @@ OUT ?= demo-output
 # The published package, for comparison: an interpreter that has it, or else an environment that is made for it.
 PUBLISHED := .venv-published
 PUBLISHED_PYTHON ?=
+# Tests run side by side, each process on one thread.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish soak clean
 
 help:  ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## Make .venv with betaearth and its development tools, at pinned versions
 
@@ -30,8 +32,8 @@ lint: install  ## Check format, lint, types and the layers of the package
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## Lint, then run every test (real sample data: BETAEARTH_SAMPLE_DATA=DIR)
-	$(BIN)/python -m pytest
+test: lint  ## Lint, then run every test, WORKERS at a time (real sample data: BETAEARTH_SAMPLE_DATA=DIR)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 format: install  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -52,6 +54,12 @@ bench-area: install  ## Measure memory and time of AOI mode over an area of 51 x
 
 bench-seams: install  ## Compare neighbouring cells where they overlap, for several halos (MODEL=weights)
 	$(BIN)/python -m benchmarks.seams --keep $(if $(MODEL),--model $(MODEL))
+
+bench-publish: install  ## Publish 250 new Items into catalogs of 1,000 to 100,000 over S3: requests, bytes and time
+	$(BIN)/python -m benchmarks.publish --keep
+
+soak: install  ## Kill publishers and their S3 server at random, round after round; then see whether anything is lost
+	$(BIN)/python -m benchmarks.storm
 
 $(PUBLISHED)/.installed: benchmarks/published.txt constraints.txt
 	test -x $(PUBLISHED)/bin/python || $(PYTHON) -m venv $(PUBLISHED) || python3 -m venv $(PUBLISHED)

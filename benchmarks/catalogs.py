@@ -8,15 +8,23 @@ catalog that was made in S3: two keys of a tile-year instead of five.
 
 from __future__ import annotations
 
+import json
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import batched, islice, product
+from itertools import islice, product
+from pathlib import Path
 from unittest.mock import patch
 
+from benchmarks.publish_report import Catalog, Mirror
 from benchmarks.storm import seed
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.products.keys import collection_id, tile_year_prefix
@@ -24,7 +32,9 @@ from betaearth.stac.gate import PublishOptions
 from betaearth.stac.publish import publish
 from betaearth.storage import folder
 from betaearth.storage.folder import FolderStore
+from betaearth.storage.s3 import S3Store
 from betaearth.storage.store import Store
+from tests.s3_server import S3Server, new_bucket
 
 BLOCK, SUPERBLOCK = 16, 256
 """Cells on an edge."""
@@ -34,8 +44,8 @@ SUPERBLOCKS = 6
 """Of all blocks: as far east as rows of that latitude reach."""
 COLLECTION, YEAR = collection_id("robust"), 2024
 THREADS = 16
-AT_ONCE = 10_000
-"""Objects that are queued for copying."""
+_IMMUTABLE = re.compile(rf"_{YEAR}\.json$|\.manifest\.json$")
+"""Items and manifests."""
 
 
 def blocks(cells: int) -> Iterator[list[str]]:
@@ -98,18 +108,75 @@ def grow(store: FolderStore, shards: Iterable[list[str]]) -> None:
             publish(store, shard=[entry.prefix for entry in seed(store, cells)], options=PublishOptions(workers=1))
 
 
-def copy(source: Store, target: Store, is_wanted: Callable[[str], bool]) -> int:
-    """Copy objects; return how many."""
-    copied = 0
+def prepare(sizes: Sequence[int], layout: Layout, server: S3Server, scratch: Path) -> Iterator[tuple[Catalog, S3Store]]:
+    """Make catalogs, each the beginning of the next one, and the products that are to be published into them.
+
+    Args:
+        sizes: Items of each, ascending multiples of the layout's batch.
+        layout: which cells.
+        server: of S3; the environment is that of its owner.
+        scratch: an empty folder.
+    """
+    source, bucket = FolderStore(scratch), new_bucket(server.endpoint)
+    shards, items = layout.seeds(), 0
+    for size in sizes:
+        started = time.perf_counter()
+        grow(source, islice(shards, (size - items) // layout.batch))
+        seconds, items = time.perf_counter() - started, size
+        target, started = S3Store(bucket, f"items-{size}"), time.perf_counter()
+        copy(source, target, server, whole=layout.listed)
+        catalog = Catalog(
+            items=size,
+            seconds=seconds,
+            copy_seconds=time.perf_counter() - started,
+            mirror=mirror_of(source, size),
+        )
+        seed(target, [*layout.fresh, *layout.added])
+        yield catalog, target
+
+
+def copy(source: FolderStore, target: S3Store, server: S3Server, *, whole: Collection[str]) -> None:
+    """Copy a catalog without the files of its products, but for those of some blocks.
+
+    Items and manifests, which are most of it, go by the server's own tool: several times as fast as single requests.
+    What publishers change goes by S3, which gives it the mark by which a conditional write knows it.
+
+    Raises:
+        CalledProcessError: the tool failed.
+        ValueError: something is missing.
+    """
+    keys = [key for key in source.list() if not key.endswith((".tif", ".png")) or key.rsplit("/", 3)[0] in whole]
+    by_tool = [key for key in keys if _IMMUTABLE.search(key)]
+    with tempfile.TemporaryDirectory(dir=source.root.parent) as linked:
+        for key in by_tool:
+            path = Path(linked) / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.hardlink_to(source.root / key)
+        to = f"http://127.0.0.1:{server.ports['filer.port']}/buckets/{target.bucket}/{target.prefix}/"
+        command = [weed(), "filer.copy", "-c", str(THREADS), f"{linked}/{COLLECTION}", to]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def copy_one(key: str) -> bool:
+        return target.create(key, source.read(key))
+
     with ThreadPoolExecutor(THREADS) as pool:
-        for keys in batched(filter(is_wanted, source.list()), AT_ONCE):
-            copied += sum(pool.map(partial(_copy_one, source, target), keys))
-    return copied
+        list(pool.map(copy_one, sorted(set(keys) - set(by_tool))))
+    found = sum(1 for _ in target.list())
+    if found != len(keys):
+        raise ValueError(f"{target.uri} has {found} objects, not the {len(keys)} of {source.uri}")
 
 
-def is_catalog(key: str) -> bool:
-    """Whether an object is none of a product's files."""
-    return not key.endswith((".tif", ".png"))
+def weed() -> str:
+    """Path of the server's program, which is beside Python or on the path."""
+    return shutil.which("weed", path=str(Path(sys.executable).parent)) or "weed"
+
+
+def mirror_of(store: Store, items: int) -> Mirror:
+    """Describe the mirror of a catalog, by its parts in the store."""
+    collection = json.loads(store.read(f"{COLLECTION}/collection.json"))
+    listed = [asset["file:size"] for asset in collection["assets"].values() if "collection-mirror" in asset["roles"]]
+    written = sum(entry.size for entry in store.entries(f"{COLLECTION}/items/"))
+    return Mirror(parts=len(listed), bytes_per_item=sum(listed) / items, written_per_item=written / items)
 
 
 @contextmanager
@@ -117,7 +184,3 @@ def unsynced() -> Iterator[None]:
     """Let a folder's writes be as quick as they can be: nothing here is to survive a power cut."""
     with patch.object(folder, "sync", lambda _path: None):
         yield
-
-
-def _copy_one(source: Store, target: Store, key: str) -> bool:
-    return target.create(key, source.read(key))

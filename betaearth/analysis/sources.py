@@ -86,7 +86,7 @@ def _read_item(href: str) -> pystac.Item:
     data = files().read_bytes(href)
     try:
         document = json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is not JSON: {_WANTED}") from error
     if not isinstance(document, Mapping):
         raise DataError(f"{where} holds a JSON {type(document).__name__}: {_WANTED}")
@@ -121,16 +121,28 @@ def _asset_of(item: pystac.Item, key: str) -> Source:
     model = item.properties.get("betaearth:model")
     return Source(
         href=href,
-        item=item.id,
-        collection=item.collection_id,
+        item=_text(item, "id", item.id),
+        collection=_text(item, "collection", item.collection_id),
         year=_year(item),
-        variant=model.get("variant") if isinstance(model, Mapping) else None,
+        variant=_text(item, "variant", model.get("variant") if isinstance(model, Mapping) else None),
     )
+
+
+def _text(item: pystac.Item, name: str, value: object) -> str | None:
+    """Return what an Item says in a text; pystac takes whatever stands there."""
+    if value is None or isinstance(value, str):
+        return value
+    raise DataError(f"the {name} of Item {item.id!r} is a {type(value).__name__}; it must be a text")
 
 
 def _year(item: pystac.Item) -> int | None:
     """Calendar year that an Item is about: that of the start of its time."""
-    moment = item.common_metadata.start_datetime or item.datetime
+    try:
+        moment = item.common_metadata.start_datetime or item.datetime
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"the start_datetime of Item {item.id!r} is no time ({error}); one is 2024-01-01T00:00:00Z"
+        ) from error
     return moment.year if moment else None
 
 

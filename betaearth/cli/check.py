@@ -96,15 +96,24 @@ def writable(folder: Path) -> Iterator[None]:
 
 
 def verification_text(found: Verification) -> str:
-    """Render a verification for people: a line a check."""
+    """Render a verification for people: a line a check, further lines of its detail indented below."""
     width = max(len(check.name) for check in found.checks)
-    lines = [f"{'ok  ' if check.passed else 'FAIL'}  {check.name:<{width}}  {check.detail}" for check in found.checks]
+    lines = [
+        f"{'ok  ' if check.passed else 'FAIL'}  {check.name:<{width}}  {indented(check.detail, width + 8)}"
+        for check in found.checks
+    ]
     return "\n".join([*lines, f"{'verified' if found.verified else 'NOT verified'}: {found.item}"])
 
 
 def reproduction_text(report: Reproduction, path: Path) -> str:
     """Render a reproduction for people: the verdict, what it rests on, and where the report is."""
-    unlike = [f"  not the same here: {sentence}" for sentence in report.differences]
-    return "\n".join(
-        [f"{report.verdict}: {report.statement}", *unlike, f"report: {path} (sha256 {report.report_sha256})"]
-    )
+    unlike = [f"  not the same here: {indented(sentence, 4)}" for sentence in report.differences]
+    said = f"{report.verdict}: {indented(report.statement, 4)}"
+    return "\n".join([said, *unlike, f"report: {path} (sha256 {report.report_sha256})"])
+
+
+def indented(text: str, by: int) -> str:
+    """Let no line of what a stranger's document says look like one of ours."""
+    from betaearth.stac.verification import printable
+
+    return printable(text).replace("\n", "\n" + " " * by)

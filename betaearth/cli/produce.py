@@ -1,4 +1,4 @@
-"""The commands of production: plan, tile, run, publish."""
+"""The commands of production: plan, tile, run."""
 
 from __future__ import annotations
 
@@ -26,14 +26,7 @@ from betaearth.cli.options import (
 )
 from betaearth.cli.plan_report import forecast_text, plan_row, plan_text
 from betaearth.cli.progress import progress
-from betaearth.cli.report import (
-    publish_row,
-    publish_text,
-    raise_worst,
-    refuse_skipped,
-    run_row,
-    run_text,
-)
+from betaearth.cli.report import raise_worst, run_row, run_text
 from betaearth.events import Notice
 
 if TYPE_CHECKING:
@@ -199,16 +192,3 @@ def run(
         )
     typer.echo(json.dumps(run_row(report), indent=2) if as_json else run_text(report))
     raise_worst(report)
-
-
-def publish(store: StoreOption = None, schemas: SchemasOption = None, as_json: JsonOption = False) -> None:
-    """Register finished tile-years in the static catalog; publishing twice changes nothing."""
-    from betaearth import wiring
-    from betaearth.stac.publish import publish as publish_store
-
-    settings = settings_from(store=store, schemas=schemas)
-    with progress() as emit:
-        report = publish_store(wiring.published_store_of(settings), schemas=settings.schemas, emit=emit)
-    row = publish_row(report)
-    typer.echo(json.dumps(row, indent=2) if as_json else publish_text(report))
-    refuse_skipped(report)

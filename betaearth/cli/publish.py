@@ -53,7 +53,7 @@ def publish(
     )
     with progress() as emit:
         opened = wiring.store_of(settings, make=False)
-        entries = shard_from_bytes(read_object(shard), where=shard) if shard else None
+        entries = shard_from_bytes(read_object(shard, settings.s3), where=shard) if shard else None
         report = publish_store(
             opened,
             shard=[entry.prefix for entry in entries] if entries is not None else None,

@@ -23,9 +23,7 @@ from starlette.routing import Route
 
 from betaearth.cli.progress import json_log
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.products.keys import TILE_YEAR_PREFIX, parse_manifest_key
-from betaearth.stac.document import GEOJSON
-from betaearth.storage.keys import is_key
+from betaearth.storage.keys import is_hidden, is_key
 from betaearth.storage.media import FOREVER, cache_control, media_type
 from betaearth.storage.store import Entry, Store
 
@@ -54,8 +52,6 @@ FOR_EVERYBODY = {
 }
 
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?P<first>[0-9]{0,40})\s*-\s*(?P<last>[0-9]{0,40})\s*", re.IGNORECASE)
-
-_TILE_YEAR_JSON = re.compile(rf"{TILE_YEAR_PREFIX}/[^/]+\.json")
 
 
 def catalog_server(store: Store) -> Starlette:
@@ -139,16 +135,13 @@ async def object_answer(store: Store, key: str, request: Request) -> Response:
         if request.method == "HEAD" or part.start == part.stop:
             return Response(status_code=status, headers=headers)
         first = await read_piece(store, entry, part.start, part.stop)
-        if first is not None and (part.whole or await is_unchanged(store, entry)):
+        if first is not None and await is_unchanged(store, entry):
             return StreamingResponse(pieces(store, entry, part, first), status, headers)
     raise TransientError(f"{store.uri}: {key} changed while it was read, {ATTEMPTS} times over")
 
 
 async def is_unchanged(store: Store, entry: Entry) -> bool:
-    """Whether an object is still the same: a client that pieces ranges together must not get some of the next version.
-
-    Of the whole object it may: it then asks again with an etag that has passed.
-    """
+    """Whether an object is still the same: of one that has grown meanwhile, the bytes read are but its beginning."""
     return cache_control(entry.key) == FOREVER or await run_in_threadpool(store.stat, entry.key) == entry
 
 
@@ -162,7 +155,7 @@ async def pieces(store: Store, entry: Entry, part: Part, first: bytes) -> AsyncI
     place = part.start + len(first)
     while place < part.stop:
         piece = await read_piece(store, entry, place, part.stop)
-        if piece is None:
+        if piece is None or not await is_unchanged(store, entry):
             raise TransientError(f"{store.uri}: {entry.key} changed while it was read")
         yield piece
         place += len(piece)
@@ -229,14 +222,14 @@ def is_known(entry: Entry, request: Request) -> bool:
         return known.strip() == "*" or etag_of(entry) in {tag.strip().removeprefix("W/") for tag in known.split(",")}
     try:
         since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return since.tzinfo is not None and entry.modified.replace(microsecond=0) <= since
 
 
 def is_served(key: str) -> bool:
-    """Whether a key may be asked for: no part of it is hidden by a leading dot, as unfinished writes and caches are."""
-    return is_key(key) and not any(name.startswith(".") for name in key.split("/"))
+    """Whether a key may be asked for: it is one, and not hidden, as unfinished writes and caches are."""
+    return is_key(key) and not is_hidden(key)
 
 
 def headers_of(entry: Entry) -> dict[str, str]:
@@ -245,15 +238,10 @@ def headers_of(entry: Entry) -> dict[str, str]:
         **FOR_EVERYBODY,
         "Accept-Ranges": "bytes",
         "Cache-Control": cache_control(entry.key),
-        "Content-Type": GEOJSON if is_item(entry.key) else media_type(entry.key),
+        "Content-Type": media_type(entry.key),
         "ETag": etag_of(entry),
         "Last-Modified": format_datetime(entry.modified.astimezone(UTC), usegmt=True),
     }
-
-
-def is_item(key: str) -> bool:
-    """Whether a key is that of an Item, current or deprecated: JSON in the folder of a tile-year, and no manifest."""
-    return _TILE_YEAR_JSON.fullmatch(key) is not None and parse_manifest_key(key) is None
 
 
 def without_content(headers: Mapping[str, str]) -> dict[str, str]:

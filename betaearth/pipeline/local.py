@@ -146,7 +146,7 @@ def run_region(
     report = RunReport()
     missing = [entry for entry in planned if entry.state is not State.CURRENT]
     emit(RunPlanned(tile_years=len(planned), missing=len(missing)))
-    with recorded(store, planned) as tally:
+    with recorded(store, planned, refresh=refresh) as tally:
         Runner(source, model, store, refresh, workers, emit, report, tally).make(planned)
     for collection in sorted({entry.collection for entry in planned}):
         report.published.append(publish(store, collection=collection, schemas=schemas, options=publishing, emit=emit))

@@ -27,6 +27,7 @@ from betaearth.stac.described import (
     parse_manifest,
     save,
 )
+from betaearth.stac.versions import version_id
 from betaearth.storage.locations import Location
 
 _COMMIT = re.compile(r"[^@]+@(?P<commit>[0-9a-f]{40})/[^/]+")
@@ -119,7 +120,10 @@ def read_original(item: Location) -> Original:
     digest = hashlib.sha256(manifest_data).hexdigest()
     if digest != manifest_file.sha256:
         raise DataError(f"{place} has the SHA-256 {digest}, its Item says {manifest_file.sha256}")
-    manifest = parse_manifest(manifest_data, str(place)).manifest
+    stored = parse_manifest(manifest_data, str(place))
+    manifest = stored.manifest
+    if document["id"] not in {manifest.item_id, version_id(stored)}:
+        raise DataError(f"{item} is the Item {document['id']!r:.300}, its manifest is of {manifest.item_id}")
     check_digests(manifest)
     check_place(manifest)
     files = {file: described(document, name) for name, file in assets.FILES.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -21,6 +22,9 @@ from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.stac.versions import read_manifest
 from betaearth.storage.store import Store
+
+LISTINGS = 16
+"""Blocks that are listed at once: a page of a bucket's listing takes about as long wherever it is."""
 
 
 class State(StrEnum):
@@ -132,10 +136,15 @@ def held_manifests(store: Store, prefixes: Iterable[str]) -> Mapping[str, list[s
     """List the manifests of tile-years, by their folders; one listing a block of 16 x 16 cells and a year."""
     wanted = set(prefixes)
     held: dict[str, list[str]] = {}
-    for block in sorted({prefix.rpartition("/")[0] for prefix in wanted}):
-        for key in store.list(f"{block}/"):
-            if (name := parse_manifest_key(key)) and name.prefix in wanted:
-                held.setdefault(name.prefix, []).append(key)
+
+    def listed(block: str) -> list[tuple[str, str]]:
+        named = ((parse_manifest_key(key), key) for key in store.list(f"{block}/"))
+        return [(name.prefix, key) for name, key in named if name and name.prefix in wanted]
+
+    with ThreadPoolExecutor(LISTINGS, thread_name_prefix="plan") as pool:
+        for found in pool.map(listed, sorted({prefix.rpartition("/")[0] for prefix in wanted})):
+            for prefix, key in found:
+                held.setdefault(prefix, []).append(key)
     return held
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,9 @@ from betaearth.storage.store import Store
 
 SAMPLE = 50
 """Manifests that rates are taken from, at most."""
+
+MOST = 1e15
+"""Seconds or bytes of one tile-year: whatever says more than that has measured nothing."""
 
 Basis = Literal["this request", "other requests of the collection", "reckoned"]
 
@@ -162,9 +164,10 @@ def measured(manifests: Sequence[Manifest], basis: Basis) -> Rates | None:
 
 
 def is_measurement(manifest: Manifest) -> bool:
-    """Whether a manifest says of a product how long it took, and on what."""
-    took = math.isfinite(manifest.seconds) and manifest.seconds >= 0
-    return manifest.outcome == "product" and took and "device" in manifest.computed
+    """Whether a manifest says of a product what it took, and on which device, in figures that can be."""
+    sizes = (file.size for file in manifest.files.values())
+    sensible = all(0 <= amount < MOST for amount in (manifest.seconds, manifest.reading.get("bytes", 0), *sizes))
+    return manifest.outcome == "product" and sensible and "device" in manifest.computed
 
 
 def reckoned(example: Planned, workers: int = DEFAULT_WORKERS) -> Rates:

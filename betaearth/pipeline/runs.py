@@ -45,7 +45,7 @@ class Tally:
 
 
 @contextmanager
-def recorded(store: Store, planned: Sequence[Planned]) -> Iterator[Tally]:
+def recorded(store: Store, planned: Sequence[Planned], *, refresh: bool = False) -> Iterator[Tally]:
     """Write a run's plan and shards, then, when it is over, its report.
 
     Only what has to be made is written down: where nothing has, nothing is. A run without a report was killed.
@@ -53,6 +53,7 @@ def recorded(store: Store, planned: Sequence[Planned]) -> Iterator[Tally]:
     Args:
         store: what the run fills.
         planned: everything that was asked for.
+        refresh: whether what is current is to be looked at again, and so written down, too.
 
     Yields:
         What the run fills while it goes on.
@@ -62,7 +63,7 @@ def recorded(store: Store, planned: Sequence[Planned]) -> Iterator[Tally]:
         ConfigError: it cannot be written.
     """
     tally = Tally()
-    missing = [entry for entry in planned if entry.state is not State.CURRENT]
+    missing = [entry for entry in planned if refresh or entry.state is not State.CURRENT]
     if not missing:
         yield tally
         return
@@ -111,12 +112,13 @@ def write_report(store: Store, run: str, missing: Sequence[Planned], tally: Tall
     Raises:
         TransientError: there is a report already.
     """
+    prefixes = [entry.prefix for entry in missing]
     report = RunReport(
         run=run,
         finished=datetime.now(UTC).replace(microsecond=0),
-        made=len(tally.made),
-        skipped=len(tally.skipped),
-        failed=dict(tally.left([entry.prefix for entry in missing])),
+        made=len(tally.made.intersection(prefixes)),
+        skipped=len(tally.skipped.intersection(prefixes)),
+        failed=dict(tally.left(prefixes)),
     )
     _create(store, report_key(run), _bytes(report))
 

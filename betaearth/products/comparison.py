@@ -16,12 +16,15 @@ from betaearth.products.bands import EMBEDDING_BANDS, QUALITY_BANDS, CodedBands
 from betaearth.products.blocks import read_codes, writing
 from betaearth.products.options import Dtype
 from betaearth.products.pyramid import Place, windows
+from betaearth.products.quantise import NORM_TOLERANCE
 from betaearth.products.rendered import EMBEDDINGS, QUALITY
 from betaearth.products.tiling import TILE
 
 SPAN = 2 * TILE
 """Rows and columns that are compared at a time."""
 LOW_QUANTILE = 0.01
+_ROUNDING = 3 * NORM_TOLERANCE["float32"]
+"""By which the product of two vectors may exceed 1, each as long as a right file has it; decoded int8 has length 1."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,10 @@ class Agreement:
     codes_equal: float
     """Share of the pixels whose 64 stored values are the same."""
     cosine_min: float
-    """Cosine of the angle between the two vectors of a pixel that both observed; 1 where there is no such pixel."""
+    """Cosine of the angle between the two vectors of a pixel that both observed; 1 where there is no such pixel.
+
+    Where one of them is no number, or too long for a unit vector, it is -1: as far off as can be.
+    """
     cosine_low: float
     """Its quantile of 1 %."""
     cosine_mean: float
@@ -94,13 +100,16 @@ class _Comparison:
         self._counts += int((counts == their_counts).sum())
         self._codes += int((codes == others).all(axis=-1).sum())
         both = observed & their_observed
-        vectors = (self._bands.decode(side[both]).astype(np.float64) for side in (codes, others))
-        self._cosines.append(np.einsum("ij,ij->i", *vectors))
+        ones, twos = (self._bands.decode(side[both]).astype(np.float64) for side in (codes, others))
+        with np.errstate(over="ignore", invalid="ignore"):
+            cosines = np.einsum("ij,ij->i", ones, twos)
+            # Of vectors that are too long it would say too much: one of them is no unit vector.
+            cosines[~(cosines <= 1 + _ROUNDING)] = -1.0
+        self._cosines.append(cosines)
 
     def agreement(self) -> Agreement:
         """Sum up."""
-        # A cosine that is no number is as far off as can be.
-        cosines = np.nan_to_num(np.concatenate([*self._cosines, np.ones(0)]), nan=-1.0)
+        cosines = np.concatenate([*self._cosines, np.ones(0)])
         known = cosines if cosines.size else np.ones(1)
         low = np.quantile(known, LOW_QUANTILE)
         return Agreement(

@@ -61,5 +61,9 @@ def commit_product(store: Store, manifest: Manifest, rendered: RenderedProduct |
         for name, file in (rendered.files if rendered else {}).items():
             store.put_file(manifest.files[name].key, file.path)
         if store.create(key, manifest.to_bytes()):
+            # An audit may have cleared a file that lay here before, of nobody's, until the manifest told of it.
+            for name, file in (rendered.files if rendered else {}).items():
+                if store.size(manifest.files[name].key) is None:
+                    store.put_file(manifest.files[name].key, file.path)
             return manifest
     return Manifest.from_bytes(standing.data if standing else store.read(key), where=store.href(key))

@@ -90,7 +90,8 @@ class _Tally:
     def add(self, vectors: Codes, quality: Codes, dtype: str) -> None:
         """Add observed pixels: (pixel, band) of each raster."""
         values = decode(vectors) if dtype == "int8" else vectors
-        errors = np.abs(np.linalg.norm(values, axis=-1) - 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = np.abs(np.linalg.norm(values, axis=-1) - 1)
         # A length that is no number is the largest deviation of all.
         self.norm_error = max(self.norm_error, float(np.nan_to_num(errors, nan=np.inf).max(initial=0)))
         counts, dispersions = quality.T

@@ -17,14 +17,13 @@ from pathlib import Path
 from betaearth.products.runs import RUNS
 from betaearth.stac.audit_block import BlockJudgement, again, judge_blocks, readable
 from betaearth.stac.audit_collection import (
-    CollectionJudgement,
     CollectionState,
     delete_leftovers,
     is_foreign,
     judge_collection,
     repair_collection,
 )
-from betaearth.stac.audit_findings import LEFTOVERS, REMARKS, AuditReport, Finding, Kind, after_repair
+from betaearth.stac.audit_findings import LEFTOVERS, REMARKS, UNOWNED, AuditReport, Finding, Kind, after_repair
 from betaearth.stac.audit_listing import BlockObjects, CollectionObjects, blocks_or_entries, collections_of
 from betaearth.stac.audit_tile_year import Lens
 from betaearth.stac.audit_tree import judge_catalog, judge_root, repair_catalog, repair_root
@@ -35,6 +34,7 @@ from betaearth.stac.publish import publish
 from betaearth.stac.repair import BlockRepair
 from betaearth.stac.tree import ROOT_KEY, Child
 from betaearth.stac.validation import Validator
+from betaearth.storage.keys import is_hidden
 from betaearth.storage.store import Entry, Store
 
 BATCH = 256
@@ -116,7 +116,7 @@ class _Auditor:
     def audit(self, collection: str | None) -> None:
         """Look at everything, or at one collection."""
         entries = self.documents.store.entries(f"{collection}/" if collection else "")
-        for name, group in collections_of(entries):
+        for name, group in collections_of(entry for entry in entries if not is_hidden(entry.key)):
             if name in {ROOT_KEY, RUNS}:
                 self.objects += sum(1 for _ in group)
             else:
@@ -166,7 +166,10 @@ class _Auditor:
         if self.repair and any(finding.repairable for finding in block.faults):
             repairer.repair(block, self.pool)
             block = again(self.documents, block, repairer.lens, self.pool)
-            before = after_repair(before, block.findings)
+            # The other files of a product that was withdrawn just now are for the next audit after the grace.
+            known = {finding.key for finding in before}
+            left = [each for each in block.findings if each.kind not in UNOWNED or each.key in known]
+            before = after_repair(before, left)
             block.young = False  # what was written just now is ours: nobody else makes the catalogs above it
         self.findings += before
         self.under_way += block.under_way

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -71,7 +71,10 @@ class CollectionJudgement:
     mirror: MirrorJudgement = field(default_factory=MirrorJudgement)
     coverage: dict[str, str | None] = field(default_factory=dict)
     """Key of an asset of coverage that cannot be used to the object that has other bytes than it should."""
+    unlisted: list[str] = field(default_factory=list)
+    """Keys of parts and files of coverage that the document does not list."""
     leftovers: list[str] = field(default_factory=list)
+    """Those that nobody can be about to list."""
     under_way: int = 0
 
 
@@ -79,10 +82,11 @@ def judge_collection(documents: Documents, state: CollectionState, lens: Lens) -
     """Look at a collection's document, its mirror, and its coverage."""
     judged = CollectionJudgement(_readable(documents, state.key))
     document: Document = {}
-    if judged.found.fault:
-        judged.findings.append(Finding.of(Kind.BROKEN_DOCUMENT, state.key, judged.found.fault))
-    elif judged.found.data is None:
-        judged.findings += missing(state.key, state.below)
+    if judged.found.data is None:
+        # Without any Item there is nothing to make it of.
+        judged.findings += [
+            replace(fault, repairable=state.facts is not None) for fault in _absence(state, judged.found)
+        ]
     else:
         document = from_bytes(judged.found.data, where=state.key)
         judged.findings += _document_findings(documents, state, judged.found.data)
@@ -104,6 +108,10 @@ def repair_collection(documents: Documents, state: CollectionState, judged: Coll
             store.delete(key)  # its key is that of the right bytes, which could not be put there
     for spoilt in filter(None, judged.coverage.values()):
         store.delete(spoilt)
+    for key in judged.unlisted:
+        stored = store.find(key)
+        if stored and hashlib.sha256(stored.data).hexdigest()[:16] not in key:
+            store.delete(key)  # likewise
 
     def compose(existing: bytes | None) -> bytes:
         base = without_dangling(documents, _usable(documents, state.key, existing).data, state.key)
@@ -172,6 +180,13 @@ def _document_findings(documents: Documents, state: CollectionState, data: bytes
     return findings
 
 
+def _absence(state: CollectionState, found: Readable) -> list[Finding]:
+    """Report a document that is not there, or is none."""
+    if found.fault:
+        return [Finding.of(Kind.BROKEN_DOCUMENT, state.key, found.fault)]
+    return missing(state.key, state.below)
+
+
 def _narrow(known: Facts, told: Facts) -> str:
     joined = known.joined(told)
     fields = [name for name in joined.__dataclass_fields__ if getattr(joined, name) != getattr(known, name)]
@@ -220,6 +235,7 @@ def _judge_leftovers(
     ]
     for kind, shelf in shelves:
         for key in sorted(shelf.keys() - listed):
+            judged.unlisted.append(key)
             if lens.young(shelf[key]) or not certain:
                 judged.under_way += 1
                 continue

@@ -66,8 +66,8 @@ LEFTOVERS = frozenset({Kind.LEFTOVER_PART, Kind.LEFTOVER_COVERAGE})
 """What publishing leaves behind in the normal course of things: cleared by a repair, and no fault."""
 REMARKS = LEFTOVERS | {Kind.REFUSED, Kind.WITHDRAWN, Kind.FOREIGN}
 """What is reported and is no fault."""
-DAMAGES = frozenset({Kind.MISSING_FILE, Kind.WRONG_SIZE, Kind.WRONG_DIGEST})
-"""What makes a product one that must be made again."""
+UNOWNED = frozenset({Kind.HALF_PRODUCT, Kind.ORPHAN_FILE})
+"""Files of products without a manifest."""
 IRREPARABLE = frozenset({Kind.BAD_MANIFEST, Kind.REFUSED, Kind.WITHDRAWN, Kind.FOREIGN})
 
 

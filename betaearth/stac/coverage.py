@@ -10,7 +10,7 @@ import hashlib
 import json
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from betaearth.errors import DataError
-from betaearth.grid.majortom import MajorTomGrid
+from betaearth.grid.majortom import Cell, MajorTomGrid
+from betaearth.grid.pixels import Bounds
 from betaearth.products.runs import LARGEST, RUNS, RunReport, named_run, report_key, shard_from_bytes
 from betaearth.stac.document import GEOJSON
 from betaearth.storage.store import Store
@@ -104,15 +105,16 @@ def coverage_files(collection: str, year: int, standings: Mapping[str, Standing]
         standings: folder of a tile-year to its state.
         grid: that the cells are of.
 
-    Raises:
-        DataError: a cell is none of the grid.
+    Returns:
+        Both files. Cells that the grid does not have, which foreign files may name, are gaps without a geometry.
     """
+    cells = {prefix: _cell_of(prefix, grid) for prefix in standings}
     blocks: dict[str, list[str]] = defaultdict(list)
     for prefix in sorted(standings):
         blocks[posixpath.dirname(prefix)].append(prefix)
-    coverage = [_block_feature(folder, prefixes, standings, grid) for folder, prefixes in blocks.items()]
+    coverage = [_block_feature(folder, prefixes, standings, cells) for folder, prefixes in blocks.items()]
     gaps = [
-        _gap_feature(prefix, year, standing, grid)
+        _gap_feature(prefix, year, standing, cells[prefix])
         for prefix, standing in sorted(standings.items())
         if standing.state is not State.PRODUCT
     ]
@@ -136,23 +138,34 @@ def coverage_files(collection: str, year: int, standings: Mapping[str, Standing]
 
 
 def _block_feature(
-    folder: str, prefixes: Iterable[str], standings: Mapping[str, Standing], grid: MajorTomGrid
+    folder: str, prefixes: Sequence[str], standings: Mapping[str, Standing], cells: Mapping[str, Cell | None]
 ) -> dict[str, Any]:
-    prefixes = list(prefixes)
-    bounds = [grid.cell(posixpath.basename(prefix).upper()).bounds for prefix in prefixes]
-    wests, souths, easts, norths = zip(*bounds, strict=True)
+    bounds = [cell.bounds for cell in map(cells.__getitem__, prefixes) if cell]
     counts = Counter(standings[prefix].state.value for prefix in prefixes)
     properties = {"block": posixpath.basename(folder), **{state.value: counts[state.value] for state in State}}
+    if not bounds:
+        return _feature(None, properties)
+    wests, souths, easts, norths = zip(*bounds, strict=True)
     return _feature((min(wests), min(souths), max(easts), max(norths)), properties)
 
 
-def _gap_feature(prefix: str, year: int, standing: Standing, grid: MajorTomGrid) -> dict[str, Any]:
-    cell = grid.cell(posixpath.basename(prefix).upper())
-    properties = {"cell": cell.id, "year": year, "state": standing.state.value, "reason": standing.reason}
-    return _feature(cell.bounds, properties)
+def _gap_feature(prefix: str, year: int, standing: Standing, cell: Cell | None) -> dict[str, Any]:
+    name = cell.id if cell else posixpath.basename(prefix).upper()
+    reason = standing.reason if cell else "the grid has no such cell"
+    properties = {"cell": name, "year": year, "state": standing.state.value, "reason": reason}
+    return _feature(cell.bounds if cell else None, properties)
 
 
-def _feature(bounds: tuple[float, float, float, float], properties: Mapping[str, Any]) -> dict[str, Any]:
+def _cell_of(prefix: str, grid: MajorTomGrid) -> Cell | None:
+    try:
+        return grid.cell(posixpath.basename(prefix).upper())
+    except DataError:
+        return None
+
+
+def _feature(bounds: Bounds | None, properties: Mapping[str, Any]) -> dict[str, Any]:
+    if bounds is None:
+        return {"type": "Feature", "properties": dict(properties), "geometry": None}
     west, south, east, north = (round(value, 6) for value in bounds)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {

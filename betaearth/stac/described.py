@@ -73,8 +73,9 @@ def described(document: Document, name: str) -> Described:
     href, size, checksum = (asset.get(field) for field in ("href", "file:size", "file:checksum"))
     if not isinstance(href, str):
         raise DataError(f"the asset {name!r} has no href")
-    if type(size) is not int or not 0 <= size <= LARGEST_FILE:
-        raise DataError(f"the asset {name!r} has the file:size {size!r:.40}; a number of bytes is needed")
+    largest = LARGEST_MANIFEST if name == MANIFEST_ASSET else LARGEST_FILE
+    if type(size) is not int or not 0 <= size <= largest:
+        raise DataError(f"the asset {name!r} has the file:size {size!r:.40}; up to {largest} bytes are possible")
     match = _MULTIHASH.fullmatch(checksum) if isinstance(checksum, str) else None
     if match is None:
         raise DataError(f"the asset {name!r} has the file:checksum {checksum!r:.90}; 1220 and a SHA-256 are needed")

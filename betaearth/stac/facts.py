@@ -132,7 +132,7 @@ def facts_of_collection(document: Mapping[str, Any], *, where: str) -> Facts:
             spacings=frozenset(summaries["betaearth:spacing_m"]),
             attribution=frozenset(document.get("attribution", "").splitlines()),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(
             f"{where} is not a Collection that betaearth wrote ({error!r}); move it away, then publish again"
         ) from error

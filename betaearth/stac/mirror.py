@@ -16,15 +16,16 @@ from typing import Protocol
 
 from betaearth.stac.document import Document
 from betaearth.stac.mirror_listing import Assets, NewPart, Part, PartReader, part_key, parts_of
-from betaearth.stac.mirror_parts import part_bytes
+from betaearth.stac.mirror_parts import compacted, part_bytes
 from betaearth.stac.mirror_rows import Row, place_of, row_of
+from betaearth.stac.mirror_tables import count_rows
 
 FAN = 16
 """Parts of one tier from which on they are made one."""
-TIERS = (1_024, 4_096)
+TIERS = (1_024, 16_384, 262_144)
 """Rows below which a part belongs to a tier; a larger one is never merged."""
-LARGEST = 2 * TIERS[-1]
-"""Rows that a part has at most. To read one takes 0.2 MB a row, since the reader holds all Items at once."""
+LARGEST = 1_000_000
+"""Rows that a part has at most: some 700 MB, which who edits or merges parts has in memory."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,8 @@ class Addition:
         found: dict[str, list[tuple[Part, Row]]] = defaultdict(list)
         for part in parts_of(assets, self._year).values():
             if wanted := self._wanted(part):
-                rows = self._parts.rows(part)
-                for name in wanted & rows.keys():
-                    found[name].append((part, rows[name]))
+                for name, row in self._parts.rows(part, wanted).items():
+                    found[name].append((part, row))
         keepers = {name: self._keeper(name, entries) for name, entries in found.items()}
         outdated: defaultdict[Part, set[str]] = defaultdict(set)
         for name, entries in found.items():
@@ -123,8 +123,8 @@ class Removal:
 
     def apply(self, assets: Assets) -> MirrorChange:
         """Replace the parts that have such rows."""
-        held = {part: self._ids & self._parts.rows(part).keys() for part in parts_of(assets, self._year).values()}
-        return self._edits.apply(assets, {part: ids for part, ids in held.items() if ids}, [])
+        held = {part: self._parts.rows(part, self._ids) for part in parts_of(assets, self._year).values()}
+        return self._edits.apply(assets, {part: set(rows) for part, rows in held.items() if rows}, [])
 
 
 class Rebuilding:
@@ -173,19 +173,15 @@ class Compaction:
         return _listed(kept, [self._made], self._parts.collection)
 
     def _merged(self, parts: Sequence[Part]) -> NewPart:
-        newest: dict[str, Document] = {}
-        for part in parts:
-            for item in self._parts.items(part):
-                other = newest.get(item["id"])
-                if other is None or row_of(item).order > row_of(other).order:
-                    newest[item["id"]] = item
-        return NewPart(parts[0].year, part_bytes(newest.values()), len(newest))
+        data = compacted([self._parts.data(part) for part in parts])
+        return NewPart(parts[0].year, data, count_rows(data))
 
 
 def compaction_due(assets: Assets, year: int) -> list[str]:
     """Name the assets whose parts should become one: where a tier has many, its smallest, up to `LARGEST` rows.
 
-    A row is so written again a few times at most, and a year has about a part for every 4,096 to 8,192 Items.
+    A row is so written again a few times at most, and a year has some dozens of parts besides one for every 262,144 to
+    1,000,000 Items.
 
     Returns:
         Keys of assets; none where there is nothing to do.
@@ -226,8 +222,9 @@ class _Edits:
 
     def _part_without(self, part: Part, ids: frozenset[str]) -> NewPart | None:
         if (part, ids) not in self._without:
-            items = [item for item in self._parts.items(part) if item["id"] not in ids]
-            self._without[part, ids] = NewPart(part.year, part_bytes(items), len(items)) if items else None
+            left = part.rows - len(ids)
+            data = compacted([self._parts.data(part)], without=ids) if left else None
+            self._without[part, ids] = NewPart(part.year, data, left) if data else None
         return self._without[part, ids]
 
     def _parts_with(self, news: Sequence[Document]) -> list[NewPart]:

@@ -94,7 +94,7 @@ def parts_of(assets: Assets, year: int | None = None) -> dict[str, Part]:
 
 
 class PartReader:
-    """Reads the parts of one collection's mirror, each once: which versions they have is remembered."""
+    """Reads the parts of one collection's mirror; which versions they have is read once, and remembered."""
 
     def __init__(self, collection: str, fetch: Callable[[str], bytes]) -> None:
         """Read nothing yet.
@@ -105,17 +105,22 @@ class PartReader:
         """
         self.collection = collection
         self._fetch = fetch
-        self._rows: dict[str, dict[str, Row]] = {}
+        self._rows: dict[tuple[str, frozenset[str] | None], dict[str, Row]] = {}
 
-    def rows(self, part: Part) -> Mapping[str, Row]:
+    def rows(self, part: Part, ids: frozenset[str] | None = None) -> Mapping[str, Row]:
         """Tell which versions of which Items a part has, id to row.
+
+        Args:
+            part: a listed one.
+            ids: of the Items in question; None: all.
 
         Raises:
             DataError: the part is not there, or is not what the Collection says.
         """
-        if part.sha256 not in self._rows:
-            self._rows[part.sha256] = rows_of(self._data(part), where=part.key(self.collection))
-        return self._rows[part.sha256]
+        if (part.sha256, ids) not in self._rows:
+            found = rows_of(self.data(part), where=part.key(self.collection), ids=ids)
+            self._rows[part.sha256, ids] = found
+        return self._rows[part.sha256, ids]
 
     def items(self, part: Part) -> list[Document]:
         """Read the Items of a part.
@@ -123,9 +128,14 @@ class PartReader:
         Raises:
             DataError: the part is not there, or is not what the Collection says.
         """
-        return items_of(self._data(part), where=part.key(self.collection))
+        return items_of(self.data(part), where=part.key(self.collection))
 
-    def _data(self, part: Part) -> bytes:
+    def data(self, part: Part) -> bytes:
+        """Read a part.
+
+        Raises:
+            DataError: the part is not there, or is not what the Collection says.
+        """
         key = part.key(self.collection)
         data = self._fetch(key)
         found = hashlib.sha256(data).hexdigest()

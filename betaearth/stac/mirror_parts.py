@@ -18,9 +18,11 @@ import rustac
 from betaearth.errors import DataError
 from betaearth.stac.document import Document
 from betaearth.stac.mirror_rows import Row, from_row, place_of, to_row
-from betaearth.stac.mirror_tables import ROW_GROUP, merged, versions
+from betaearth.stac.mirror_tables import merged, versions
 
 PARQUET = "application/vnd.apache.parquet"
+_AT_ONCE = 1_024
+"""Items that rustac is given: it takes some 0.2 MB each."""
 
 
 def part_bytes(items: Iterable[Document]) -> bytes:
@@ -37,7 +39,7 @@ def part_bytes(items: Iterable[Document]) -> bytes:
     if len({item["id"] for item in ordered}) < len(ordered):
         raise DataError(f"{len(ordered)} Items have fewer ids; a part has each Item once")
     rows = map(to_row, ordered)
-    return compacted([_written(some) for some in iter(lambda: list(islice(rows, ROW_GROUP)), [])])
+    return compacted([_written(some) for some in iter(lambda: list(islice(rows, _AT_ONCE)), [])])
 
 
 def items_of(data: bytes, *, where: str = "this") -> list[Document]:
@@ -85,7 +87,7 @@ def compacted(parts: Sequence[bytes], *, without: Set[str] = frozenset()) -> byt
     Raises:
         DataError: one of them is no part, their rows cannot be of one table, or no row is left.
     """
-    made = merged(parts, without=without)
+    made = merged(parts, without=without) if parts else None
     if made is None:
         raise DataError("a part of the mirror has at least one Item")
     return made

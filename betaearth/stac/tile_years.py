@@ -59,7 +59,7 @@ class TileYears:
             versions = self._admitted(read_versions(self._store, keys, prefix), mark, sizes)
             change = self._write(versions, keys)
             if change is not None:
-                return _outcome(versions, created=change is Change.CREATED)
+                return _outcome(versions, created=change is Change.CREATED and mark is None)
             keys = sizes = None
         raise AssertionError("attempts ends with an error")
 

@@ -64,7 +64,7 @@ class Findings:
             passed, detail = True, check()
         except DataError as error:
             passed, detail = False, str(error)
-        self._checks.append(Check(name=name, passed=passed, detail=printable(detail)))
+        self._checks.append(Check(name=name, passed=passed, detail=printable(detail[:LONGEST])))
         return passed
 
     def verification(self) -> Verification:
@@ -80,7 +80,7 @@ class Findings:
 
 def printable(text: str) -> str:
     """Return a text that any terminal and any JSON can take: what steers a terminal is spelled out."""
-    known = text[:LONGEST].encode("utf-8", "backslashreplace").decode()
+    known = text.encode("utf-8", "backslashreplace").decode()
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in known
     )

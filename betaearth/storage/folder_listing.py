@@ -6,14 +6,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from betaearth.storage.files import folder_errors
+
 ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """What the file system says where there is no file of that name."""
 
 
 def names_in(folder: Path) -> list[tuple[str, bool]]:
-    """List (name, whether it is a folder): folders with their slash, which puts keys into their order."""
+    """List (name, whether it is a folder): folders with their slash, which puts keys into their order.
+
+    Raises:
+        ConfigError: it may not be read.
+    """
     try:
-        with os.scandir(folder) as entries:
+        with folder_errors(folder), os.scandir(folder) as entries:
             kinds = [(entry.name, entry.is_dir()) for entry in entries]
     except ABSENT:
         return []

@@ -32,6 +32,11 @@ def is_key(key: str) -> bool:
     )
 
 
+def is_hidden(key: str) -> bool:
+    """Whether a part of a key begins with a dot, as caches do: such objects are nobody else's business."""
+    return any(part.startswith(".") for part in key.split("/"))
+
+
 def check_key(key: str) -> None:
     """Refuse what is no key.
 

@@ -27,8 +27,6 @@ ASK_AGAIN = "no-cache"
 _NAMED_BY_CONTENT = re.compile(
     r".*/[0-9a-f]{12}/[^/]+\.(tif|png)|.*-[0-9a-f]{8,64}\.(parquet|geojson|manifest\.json)", re.DOTALL
 )
-
-
 _ITEM = re.compile(r".*/[0-9]+[ud]_[0-9]+[rl]/[a-z0-9_-]+\.json", re.DOTALL)
 """Beside the manifests of a cell, whose names have two dots."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.discretion import discreet
 from betaearth.storage.folder import folder_errors
 from betaearth.storage.open import local_path
 from betaearth.storage.s3_client import S3Options, s3_client
@@ -71,7 +72,7 @@ def stream_object(uri: str, options: S3Options | None = None) -> Generator[bytes
 def _stream_s3(uri: str, options: S3Options | None) -> Generator[bytes]:
     match = _S3.fullmatch(uri)
     if match is None:
-        raise ConfigError(f"{uri} cannot be read: give a path, file:///path or s3://bucket/key")
+        raise ConfigError(f"{discreet(uri)} cannot be read: give a path, file:///path or s3://bucket/key")
     with (
         s3_errors(uri),
         closing(s3_client(options, public=True).get_object(Bucket=match["bucket"], Key=match["key"])["Body"]) as body,
@@ -136,7 +137,7 @@ class S3Ranges:
         """
         match = _S3.fullmatch(uri)
         if match is None:
-            raise ConfigError(f"{uri} cannot be read: give s3://bucket/key")
+            raise ConfigError(f"{discreet(uri)} cannot be read: give s3://bucket/key")
         with s3_errors(uri):
             answer = self._client().get_object(
                 Bucket=match["bucket"],

@@ -89,13 +89,7 @@ class S3Store:
         took it of the bytes of the same parts (`Upload`).
         """
         head = self._head(key)
-        if head is None:
-            return None
-        told = head.get("ChecksumSHA256", "")
-        if told and "-" not in told and head.get("ChecksumType") != "COMPOSITE":
-            return base64.b64decode(told).hex()
-        digest: str | None = head.get("Metadata", {}).get(SHA256)
-        return digest
+        return None if head is None else _vouched(head)
 
     def find(self, key: str, *, limit: int | None = None) -> Stored | None:
         """Read an object with its etag; None where there is none.
@@ -289,19 +283,33 @@ class S3Store:
         return head is not None and head.get("Metadata", {}).get(_MARK) == mark
 
     def _holds(self, key: str, upload: Upload) -> bool:
-        """Whether an upload's bytes are there already.
+        """Whether an upload's bytes are there already; those for which nobody vouches are read.
 
         Raises:
             DataError: others are.
         """
-        size = self.size(key)
-        if size is None:
+        head = self._head(key)
+        if head is None:
             return False
-        if size != upload.size or self.sha256(key) not in {None, upload.sha256}:
+        if head["ContentLength"] != upload.size or (_vouched(head) or self._computed(key)) != upload.sha256:
             raise DataError(
                 f"{self.href(key)} holds other bytes than its name says, and is never overwritten; delete it"
             )
         return True
+
+    def _computed(self, key: str) -> str:
+        digest = hashlib.sha256()
+        for piece in self.stream(key):
+            digest.update(piece)
+        return digest.hexdigest()
+
+
+def _vouched(head: Mapping[str, Any]) -> str | None:
+    told = head.get("ChecksumSHA256", "")
+    if told and "-" not in told and head.get("ChecksumType") != "COMPOSITE":
+        return base64.b64decode(told).hex()
+    digest: str | None = head.get("Metadata", {}).get(SHA256)
+    return digest
 
 
 def _headers(key: str) -> dict[str, str]:

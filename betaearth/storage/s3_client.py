@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from betaearth.errors import ConfigError
+from betaearth.storage.discretion import discreet
 from betaearth.storage.s3_errors import s3_errors
 
 if TYPE_CHECKING:
@@ -54,10 +56,15 @@ def s3_client(options: S3Options | None = None, *, public: bool = False) -> Base
         public: whether requests shall go unsigned where there are no credentials, which is enough for public buckets.
 
     Raises:
-        ConfigError: there is no such profile.
+        ConfigError: there is no such profile, or the AWS environment names no endpoint or region that could be one.
     """
     with s3_errors("S3"):
-        return _client(options or S3Options(), public, os.getpid(), _environment())
+        try:
+            return _client(options or S3Options(), public, os.getpid(), _environment())
+        except ValueError as error:
+            raise ConfigError(
+                f"S3 cannot be used as the AWS environment says: {discreet(str(error))}; an endpoint is http://host:port"
+            ) from error
 
 
 def s3_session(options: S3Options) -> Session:
@@ -92,15 +99,15 @@ def _environment() -> tuple[object, ...]:
         os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
     )
     return (
-        *(_written(Path(file).expanduser()) for file in files),
+        *(_written(file) for file in files),
         *sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")),
     )
 
 
-def _written(path: Path) -> int | None:
+def _written(file: str) -> int | None:
     try:
-        return path.stat().st_mtime_ns
-    except OSError:
+        return Path(file).expanduser().stat().st_mtime_ns
+    except (OSError, RuntimeError):  # a pod's user may have no home
         return None
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.discretion import discreet
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -111,7 +112,7 @@ def s3_errors(uri: str, done: str = "read") -> Iterator[None]:
         exceptions.IncompleteReadError,
         exceptions.ResponseStreamingError,
     ) as error:
-        raise TransientError(f"{uri}: no connection, or it broke: {without_query(str(error))}") from error
+        raise TransientError(f"{uri}: no connection, or it broke: {discreet(str(error))}") from error
 
 
 def _translated(error: ClientError, uri: str, done: str) -> Exception | None:
@@ -124,8 +125,3 @@ def _translated(error: ClientError, uri: str, done: str) -> Exception | None:
     if status >= 500:
         return TransientError(f"{uri}: the server cannot answer now ({status} {code})")
     return None
-
-
-def without_query(text: str) -> str:
-    """Cut the queries off the URLs of a message: a signature may stand there."""
-    return " ".join(word.partition("?")[0] if "://" in word else word for word in text.split(" "))

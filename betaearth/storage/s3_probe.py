@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from betaearth.errors import ConfigError
+from betaearth.errors import ConfigError, TransientError
 from betaearth.storage.keys import PROBE
 from betaearth.storage.s3_client import s3_client
 from betaearth.storage.s3_errors import CONFLICT, MISSING, code_of, s3_errors, status_of
@@ -70,7 +70,11 @@ class _Probe:
     name: str
 
     def put(self, data: bytes, **details: str) -> str | None:
-        """Write; the ETag, or None where the service refuses because of the condition."""
+        """Write; the ETag, or None where the service refuses because of the condition.
+
+        Raises:
+            TransientError: it refuses a request that was sent several times.
+        """
         from botocore.exceptions import ClientError
 
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
@@ -79,9 +83,12 @@ class _Probe:
                 Bucket=self.bucket, Key=self.name, Body=data, **{"ChecksumSHA256": checksum, **details}
             )
         except ClientError as error:
-            if status_of(error) == 412 or code_of(error) in {*MISSING, CONFLICT}:
-                return None
-            raise
+            if status_of(error) != 412 and code_of(error) not in {*MISSING, CONFLICT}:
+                raise
+            if error.response["ResponseMetadata"].get("RetryAttempts"):
+                # The first sending may have been carried out, and be what refuses the second.
+                raise TransientError(f"{self.uri}: an answer was lost while it was tried out; try again") from error
+            return None
         return str(answer["ETag"])
 
     @contextmanager

@@ -376,7 +376,7 @@ def test_what_names_nothing(named: Any, words: str) -> None:
         open_embeddings(named)
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", "\x00\xff", '"ü"', "[" * 5000])
+@pytest.mark.parametrize("text", ["[1]", "{", "\x00\xff", '"ü"', "[" * 5000, "9" * 5000])
 def test_files_that_are_no_item(text: str, tmp_path: Path) -> None:
     path = tmp_path / "item.json"
     path.write_bytes(text.encode("latin-1"))
@@ -394,6 +394,24 @@ def test_items_that_lack_something(product: Product, server: CountingServer) -> 
     (server.root / "foreign.json").write_text(json.dumps(foreign))
     with pytest.raises(DataError, match="a remote Item cannot know"):
         open_embeddings(f"{server.url}/foreign.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"id": []}, "id of Item .* is a list"),
+        ({"collection": {"a": 1}}, "collection of Item .* is a dict"),
+        ({"properties": {"betaearth:model": {"variant": ["robust"]}}}, "variant of Item .* is a list"),
+        ({"properties": {"start_datetime": 5}}, "start_datetime of Item .* is no time"),
+        ({"properties": {"start_datetime": "2024-13-45T00:00:00Z"}}, "start_datetime of Item .* is no time"),
+    ],
+)
+def test_items_that_say_what_cannot_be(changed: dict[str, Any], words: str, product: Product) -> None:
+    document = json.loads(product.item.read_text())
+    changed = {**changed, "properties": {**document["properties"], **changed.get("properties", {})}}
+    hostile = {**document, **changed, "assets": {"embeddings": {"href": str(product.raster)}}}
+    with pytest.raises(DataError, match=words):
+        open_embeddings(hostile)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, DataError), (403, ConfigError), (503, TransientError)])

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -22,7 +23,7 @@ from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.stac.verification import Verification
 from betaearth.storage.open import open_store
 from betaearth.synthetic.source import DEMO_LONLAT
-from tests.published import Published, forge, key_of, write_item
+from tests.published import Published, forge, key_of, resigned, write_item
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -85,6 +86,35 @@ def test_verify_of_a_damaged_item_is_65(run: Run, published: Published, tmp_path
     assert code == 65
     assert "FAIL  file thumbnail" in out
     assert "file thumbnail" in err
+
+
+def test_words_of_a_stranger_do_not_pass_for_ours(run: Run, published: Published, tmp_path: Path) -> None:
+    document = json.loads(published.item.read_bytes())
+    document["id"] = "x\x1b[2J\nverified: y"
+    (tmp_path / "item.json").write_text(json.dumps(document))
+    code, out, _ = run("verify", tmp_path / "item.json")
+    assert code == 65
+    assert "\x1b" not in out
+    assert not any(line.startswith("verified") for line in out.splitlines())
+
+
+def test_a_report_for_people_keeps_the_terminal_as_it_is(run: Run, published: Published, tmp_path: Path) -> None:
+    hostile = "stac-api:\x1b[2J\nidentical: made again"
+
+    def change(document: dict[str, Any]) -> None:
+        document["request"]["source"] = hostile
+        document["collection"] = document["collection"].replace("-synthetic", "")
+        document["item_id"] = document["item_id"].replace("-synthetic", "")
+        for file in document["files"].values():
+            file["key"] = file["key"].replace("-synthetic", "")
+        resigned(document)
+
+    forged = forge(published, tmp_path / "forged", change)
+    code, out, _ = run("reproduce", forged.item, "--out", tmp_path)
+    assert code == 65
+    assert "no address that holds" in out
+    assert "\x1b" not in out
+    assert not any(line.startswith("identical") for line in out.splitlines())
 
 
 @pytest.mark.parametrize(("item", "expected"), [("nothing.json", 65), ("ftp://host/x", 78), ("", 78)])

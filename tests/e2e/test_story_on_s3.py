@@ -75,6 +75,8 @@ def test_from_plan_to_repair(betaearth_: Betaearth, uri: str, cell: str, tmp_pat
     found = betaearth_("audit", "--grace", "0", "--json")
     assert found.code == 65
     assert lost in found.out
+    # The first one withdraws the damaged product; what is left of it is then nobody's, and goes with the second.
+    betaearth_("audit", "--grace", "0", "--repair")
     repaired = betaearth_("audit", "--grace", "0", "--repair")
     assert repaired.code == 0, repaired.out + repaired.err
     assert store.read("notes.txt") == b"mine"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from betaearth.pipeline import ingredients as module
 from betaearth.pipeline.ingredients import FALSE_DIGEST, Ingredients
 from betaearth.pipeline.job import TileYear
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.pipeline.plan import Planned, State, plan
+from betaearth.pipeline.plan import Planned, State, held_manifests, plan
 from betaearth.products.fingerprint import fingerprint, request_digest, sources_digest
 from betaearth.products.keys import manifest_key
 from betaearth.products.manifest import Manifest, Request
@@ -178,6 +179,24 @@ def test_one_manifest_tells_of_all_that_were_made_alike(workshop: Workshop, stor
     current = Counting(store)
     planned(workshop, current, cells[:30])
     assert "read" not in current.asked
+
+
+class Together(Counting):
+    """Lets no listing end before another one has begun."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        self.barrier.wait(timeout=20)
+        return super().list(prefix)
+
+    barrier = Barrier(2)
+
+
+def test_blocks_are_listed_at_once(workshop: Workshop, store: Store) -> None:
+    year = 2020
+    prefixes = [workshop.job(cell=workshop.cell, year=year).prefix]
+    folder, _, cell = prefixes[0].rpartition("/")
+    prefixes.append(f"{folder.rpartition('/')[0]}/r000-c000/{cell}")
+    assert held_manifests(Together(store), prefixes) == {}
 
 
 def test_the_nearest_of_several_requests_is_told(workshop: Workshop, store: Store) -> None:

@@ -50,11 +50,13 @@ def test_rates_are_means_of_what_one_device_did(made: tuple[Store, Manifest]) ->
         told(manifest, "cpu", 9000.0),
         told(manifest, None, 1.0, empty=True),
         told(manifest, "NVIDIA H200", float("nan")),
+        told(manifest, "NVIDIA H200", 5.0, 10**400),
+        told(manifest, "NVIDIA H200", 5.0, -1),
         told(manifest, None, 5.0),
     ]
     rates = measured(sample, "this request")
     assert rates is not None
-    assert (rates.device, rates.products, rates.manifests) == ("NVIDIA H200", 2, 6)
+    assert (rates.device, rates.products, rates.manifests) == ("NVIDIA H200", 2, 8)
     assert rates.devices == {"NVIDIA H200": 2, "cpu": 1}
     # Three of the four that tell something are products: a quarter of what is planned will be empty.
     assert rates.seconds == pytest.approx(0.75 * 150)

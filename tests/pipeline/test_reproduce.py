@@ -201,6 +201,17 @@ def test_a_manifest_that_is_not_the_items_is_refused(
         again(forged, workshop)
 
 
+def test_an_item_of_another_name_is_refused(published: Published) -> None:
+    document = json.loads(published.item.read_bytes())
+    for name in (f"{document['id']}x", 7):
+        document["id"] = name
+        other = published.item.with_name("other.json")
+        other.write_text(json.dumps(document))
+        with pytest.raises(DataError, match="its manifest is of|no STAC Item"):
+            read_original(Location.of(str(other)))
+        other.unlink()
+
+
 class Flaky(Relay):
     """A source whose network fails."""
 

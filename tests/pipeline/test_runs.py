@@ -86,6 +86,26 @@ def test_a_wrong_set_up_is_reported_where_it_stopped(entries: list[Planned], sto
     assert report.failed == {second.prefix: "no such bucket", third.prefix: NOT_REACHED}
 
 
+def test_the_report_counts_what_the_plan_names(entries: list[Planned], store: Store) -> None:
+    first, second, third, current = entries
+    with recorded(store, entries) as tally:
+        tally.made |= {first.prefix, second.prefix}
+        tally.skipped |= {third.prefix, current.prefix}
+    found = records(store)
+    report = RunReport.model_validate_json(found["report.json"])
+    assert (report.made, report.skipped, report.failed) == (2, 1, {})
+    assert RunPlan.model_validate_json(found["plan.json"]).tile_years == 3
+
+
+def test_a_refresh_writes_down_what_is_current_too(entries: list[Planned], store: Store) -> None:
+    with recorded(store, entries[3:], refresh=True) as tally:
+        tally.made.add(entries[3].prefix)
+    found = records(store)
+    lines = shard_from_bytes(found["shards/00000.jsonl"], where="shard")
+    assert [line.prefix for line in lines] == [entries[3].prefix]
+    assert RunReport.model_validate_json(found["report.json"]).made == 1
+
+
 def test_a_bug_leaves_no_report(entries: list[Planned], store: Store) -> None:
     def broken() -> None:
         with recorded(store, entries):

@@ -73,6 +73,18 @@ def test_equal_products_agree_in_all(tmp_path: Path) -> None:
     assert found.cosine_min == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.parametrize("factor", [1e-3, 1.01, 5, 1e30, np.nan])
+def test_vectors_of_another_length_do_not_agree(tmp_path: Path, factor: float) -> None:
+    vectors, count = unit_vectors(1, (300, 270)), np.ones(SHAPE, np.uint16)
+    ours = product(tmp_path / "ours", vectors, count, "float32")
+    theirs = product(tmp_path / "theirs", vectors, count, "float32")
+    with rasterio.open(theirs / "embeddings.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
+        data = file.read()
+        data[:, 3, 4] *= np.float32(factor)
+        file.write(data)
+    assert compare_products(ours, theirs, "float32").cosine_min < MIN_COSINE
+
+
 def test_other_sizes_and_torn_files_cannot_be_compared(tmp_path: Path) -> None:
     ours = product(tmp_path / "ours", unit_vectors(1), np.ones(SHAPE, np.uint16), "int8")
     small = product(tmp_path / "small", unit_vectors(1, (90, 90)), np.ones((90, 90), np.uint16), "int8")

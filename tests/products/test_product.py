@@ -321,3 +321,23 @@ def test_what_is_no_manifest_is_not_overwritten(store: FolderStore) -> None:
     with pytest.raises(DataError, match="not a manifest"):
         commit_product(store, manifest, None, key_of(manifest))
     assert store.read(key_of(manifest)) == b"{}"
+
+
+def test_a_file_that_an_audit_clears_before_the_manifest_is_put_again(
+    store: FolderStore, render: Callable[[int], RenderedProduct], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file lay there, of nobody's and old, so that it was not uploaded; then it went."""
+    rendered = render(1)
+    manifest = manifest_of(rendered)
+    key = key_of(manifest)
+    create = FolderStore.create
+
+    def clearing(self: FolderStore, asked: str, data: bytes) -> bool:
+        if asked == key:
+            assert store.delete(manifest.files["quality.tif"].key)
+        return create(self, asked, data)
+
+    monkeypatch.setattr(FolderStore, "create", clearing)
+    assert commit_product(store, manifest, rendered, key) == manifest
+    for record in manifest.files.values():
+        assert hashlib.sha256(store.read(record.key)).hexdigest() == record.sha256

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,7 @@ from betaearth.stac.mirror_listing import NewPart, PartReader, part_key, parts_o
 from betaearth.stac.mirror_parts import part_bytes
 from betaearth.stac.publish import publish
 from betaearth.storage.folder import FolderStore
-
-Add = Callable[..., str]
-Later = Callable[[int], datetime]
+from tests.stac.conftest import CREATED, build_manifest, commit, contents_of
 
 COLLECTION = "betaearth-robust-v1"
 DOCUMENT = f"{COLLECTION}/collection.json"
@@ -31,16 +31,29 @@ OLD = timedelta(days=3)
 class Scene:
     """A published store of four tile-years in two years, one of them made twice and one empty, all of it old."""
 
-    def __init__(self, store: FolderStore, add: Add, later: Later) -> None:
-        self.store, self.add = store, add
-        self.older = add("433U_1046R", note="old")
-        self.newer = add("433U_1046R", note="new", created=later(1))
-        self.other = add("434U_1046R")
-        self.empty = add("435U_1046R", outcome="empty")
-        self.far = add("433U_1046R", 2023)
-        store.create(shard_key("run", 0), shard_bytes([ShardEntry(cell="1U_1R", year=2022, prefix=BLOCK + "/1u_1r")]))
-        publish(store)
+    def __init__(self, root: Path) -> None:
+        self.store = FolderStore(root)
+        self.older = self.add("433U_1046R", note="old")
+        self.newer = self.add("433U_1046R", note="new", created=CREATED + timedelta(minutes=1))
+        self.other = self.add("434U_1046R")
+        self.empty = self.add("435U_1046R", outcome="empty")
+        self.far = self.add("433U_1046R", 2023)
+        entry = ShardEntry(cell="1U_1R", year=2022, prefix=f"{BLOCK}/1u_1r")
+        self.store.create(shard_key("run", 0), shard_bytes([entry]))
+        publish(self.store)
         self.age()
+
+    def copied(self, root: Path) -> Scene:
+        """Copy it into a folder that is not there yet, as old as it is."""
+        shutil.copytree(self.store.root, root)
+        scene = copy.copy(self)
+        scene.store = FolderStore(root)
+        return scene
+
+    def add(self, cell: str, year: int = 2024, **details: Any) -> str:
+        """Put a product of `build_manifest`'s arguments into the store; return its manifest's key."""
+        contents = contents_of(cell, year, details.get("note", ""))
+        return commit(self.store, build_manifest(cell, year, files=contents, **details), contents)
 
     def age(self, *keys: str) -> None:
         """Make objects, or all, older than the grace."""

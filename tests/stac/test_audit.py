@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,16 +15,23 @@ from betaearth.stac.gate import PublishOptions
 from betaearth.stac.mirror_listing import PartReader, parts_of
 from betaearth.stac.publish import publish
 from betaearth.storage.folder import FolderStore
-from tests.stac.damage import BLOCK, COLLECTION, DOCUMENT, LEAF, Add, Later, Scene, kinds, links_of
+from tests.stac.damage import BLOCK, COLLECTION, DOCUMENT, LEAF, Scene, kinds, links_of
 
+Add = Callable[..., str]
 Damage = Callable[[Scene], None]
 Found = set[tuple[str, str]]
 Wanted = Found | Callable[[Scene], Found]
 
 
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A published store that is only copied."""
+    return Scene(tmp_path_factory.mktemp("origin"))
+
+
 @pytest.fixture
-def scene(store: FolderStore, add: Add, later: Later) -> Scene:
-    return Scene(store, add, later)
+def scene(origin: Scene, tmp_path: Path) -> Scene:
+    return origin.copied(tmp_path / "store")
 
 
 def unlink(*rels: str) -> Callable[[dict[str, Any]], None]:
@@ -296,6 +304,14 @@ def test_foreign_files_are_told_of_and_never_touched(scene: Scene) -> None:
     report = audit(scene.store, repair=True, grace=timedelta(0))
     assert report.clean
     assert {(finding.kind, finding.key) for finding in report.findings} == {(Kind.FOREIGN, key) for key in FOREIGN}
+    assert scene.snapshot() == before
+
+
+def test_hidden_files_are_nobodys_business(scene: Scene) -> None:
+    scene.write(".cache/window.bin", b"mine")
+    scene.write(f"{BLOCK}/.DS_Store", b"mine")
+    before = scene.snapshot()
+    assert audit(scene.store, repair=True, grace=timedelta(0)).findings == ()
     assert scene.snapshot() == before
 
 

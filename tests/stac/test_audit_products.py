@@ -11,17 +11,22 @@ from betaearth.products.product import RenderedFile, RenderedProduct, commit_pro
 from betaearth.stac.audit import audit
 from betaearth.stac.audit_findings import Kind
 from betaearth.stac.publish import publish
-from betaearth.storage.folder import FolderStore
-from tests.stac.damage import BLOCK, LEAF, Add, Later, Scene, kinds, links_of
+from tests.stac.damage import BLOCK, LEAF, Scene, kinds, links_of
 
 Damage = Callable[[Scene], None]
 Make = Callable[..., Manifest]
 FILES = ("embeddings.tif", "preview.png", "quality.tif")
 
 
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A published store that is only copied."""
+    return Scene(tmp_path_factory.mktemp("origin"))
+
+
 @pytest.fixture
-def scene(store: FolderStore, add: Add, later: Later) -> Scene:
-    return Scene(store, add, later)
+def scene(origin: Scene, tmp_path: Path) -> Scene:
+    return origin.copied(tmp_path / "store")
 
 
 @pytest.mark.parametrize(

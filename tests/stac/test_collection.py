@@ -146,3 +146,9 @@ def test_only_products_make_a_collection(make_manifest: Make) -> None:
 def test_a_collection_of_others_is_refused_by_its_place(document: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"^a/collection\.json is not a Collection that betaearth wrote"):
         facts_of_collection(document, where="a/collection.json")
+
+
+def test_an_attribution_that_is_no_text_is_refused(make_manifest: Make) -> None:
+    document = collection_document(facts_of_manifest(make_manifest())) | {"attribution": 5}
+    with pytest.raises(DataError, match="is not a Collection that betaearth wrote"):
+        facts_of_collection(document, where="a/collection.json")

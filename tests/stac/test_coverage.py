@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import shapely.geometry
 
 from betaearth.grid.majortom import MajorTomGrid
@@ -121,6 +122,25 @@ def test_records_that_are_none_are_reported_and_harm_nothing(store: FolderStore,
     assert set(report.skipped) == set(spoiled)
     assert "line 1 is no tile-year (prefix:" in report.skipped["runs/a/shards/00000.jsonl"]
     assert report.items == 1
+
+
+@pytest.mark.parametrize("left", ["999999u_0r", "0d_0l"])
+def test_cells_that_the_grid_does_not_have_are_gaps_without_a_place(store: FolderStore, add: Add, left: str) -> None:
+    add("433U_1046R")
+    foreign = f"{COLLECTION}/2024/r00-c00/r000-c000/{left}"
+    entry = ShardEntry(cell="433U_1046R", year=2024, prefix=foreign)
+    store.create(shard_key("20260101T000000Z-a", 0), shard_bytes([entry]))
+    assert publish(store).items == 1
+    reason = (left.upper(), "the grid has no such cell")
+    assert [(cell, why) for cell, (_, why) in gaps(store).items()] == [reason]
+    key = f"{foreign}/{'a' * 12}-{'b' * 8}.manifest.json"
+    store.create(key, b"foreign")
+    report = publish(store)
+    assert (report.items, list(report.skipped)) == (1, [key])
+    _, gap = asset(store, "gaps-2024")
+    _, coverage = asset(store, "coverage-2024")
+    assert [feature["geometry"] for feature in gap["features"]] == [None]
+    assert [feature["geometry"] is None for feature in coverage["features"]] == [True, False]
 
 
 def test_the_same_standings_are_the_same_bytes() -> None:

@@ -174,6 +174,20 @@ def test_of_the_same_version_the_content_that_comes_last_stays(catalog: Catalog,
     assert catalog.has(other)
 
 
+def test_rows_are_replaced_and_removed_without_items(
+    catalog: Catalog, item: MakeItem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cell in range(3):
+        catalog.add(item(cell, 0), item(cell + 4, 0))
+    monkeypatch.setattr("rustac.read_sync", None)
+    catalog.add(item(0, 1), item(1, 0))
+    catalog.do(Removal(catalog.reader, YEAR, ids_of(item(2, 0))))
+    catalog.do(Compaction(catalog.reader, sorted(parts_of(catalog.assets))))
+    monkeypatch.undo()
+    assert len(parts_of(catalog.assets)) == 1
+    assert catalog.has(item(0, 1), item(1, 0), *(item(cell, 0) for cell in (4, 5, 6)))
+
+
 def test_parts_of_other_years_are_left_alone(catalog: Catalog, item: MakeItem) -> None:
     catalog.add(item(0, 0), year=2023)
     catalog.add(item(0, 0))
@@ -232,12 +246,15 @@ def assets_of_sizes(*rows: int) -> Assets:
         ([250] * (FAN - 1), []),
         ([250] * FAN, [250] * FAN),
         ([250] * (FAN - 1) + [2_000] * (FAN - 1), []),
-        ([250] * (FAN - 1) + [2_000] * FAN, [2_000] * 4),
-        ([TIERS[0] - 1] * FAN, [TIERS[0] - 1] * 8),
-        ([TIERS[0]] * FAN, [TIERS[0]] * 8),
+        ([250] * (FAN - 1) + [2_000] * FAN, [2_000] * FAN),
+        ([TIERS[0] - 1] * FAN, [TIERS[0] - 1] * FAN),
+        ([TIERS[0]] * FAN, [TIERS[0]] * FAN),
         ([1] * 30, [1] * 30),
-        ([TIERS[1] - 1] * FAN, [TIERS[1] - 1] * 2),
-        ([TIERS[1]] * 100, []),
+        ([TIERS[1]] * FAN, [TIERS[1]] * FAN),
+        ([100_000] * FAN, [100_000] * 10),
+        ([TIERS[2] - 1] * FAN, [TIERS[2] - 1] * 3),
+        ([TIERS[2]] * 100, []),
+        ([LARGEST] * 100, []),
     ],
 )
 def test_small_parts_become_one_when_there_are_many(rows: list[int], merged: list[int]) -> None:
@@ -250,8 +267,10 @@ def test_small_parts_become_one_when_there_are_many(rows: list[int], merged: lis
 def test_the_parts_of_a_growing_year_stay_few() -> None:
     sizes: list[int] = []
     rewritten = 0
-    for _ in range(1_000):
+    for _ in range(10_000):
         sizes.append(250)
+        if len(sizes) < FAN:
+            continue
         assets = assets_of_sizes(*sizes)
         merged = [assets[key]["betaearth:items"] for key in compaction_due(assets, YEAR)]
         for rows in merged:
@@ -259,10 +278,10 @@ def test_the_parts_of_a_growing_year_stay_few() -> None:
         if merged:
             sizes.append(sum(merged))
             rewritten += sum(merged)
-    assert sum(sizes) == 250_000
+    assert sum(sizes) == 2_500_000
     assert max(sizes) <= LARGEST
-    assert len(sizes) <= 2 * FAN + 250_000 // TIERS[-1]
-    assert rewritten <= len(TIERS) * 250_000
+    assert len(sizes) <= len(TIERS) * FAN + 2_500_000 // TIERS[-1]
+    assert rewritten <= len(TIERS) * 2_500_000
 
 
 def test_parts_become_one(catalog: Catalog, item: MakeItem) -> None:
@@ -272,6 +291,15 @@ def test_parts_become_one(catalog: Catalog, item: MakeItem) -> None:
     catalog.do(Compaction(catalog.reader, due))
     assert sorted(part.rows for part in parts_of(catalog.assets).values()) == [1, 3]
     assert catalog.has(*(item(cell, 0) for cell in range(4)))
+
+
+def test_of_an_item_in_two_parts_that_become_one_the_newest_stays(catalog: Catalog, item: MakeItem) -> None:
+    for versions in ((0, 3), (2, 1), (1, 2)):
+        kept, catalog.assets = catalog.assets, {}
+        catalog.add(*(item(cell, version) for cell, version in enumerate(versions)))
+        catalog.assets |= kept
+    catalog.do(Compaction(catalog.reader, sorted(parts_of(catalog.assets))))
+    assert catalog.has(item(0, 2), item(1, 3))
 
 
 def test_whoever_compacts_second_does_nothing(catalog: Catalog, item: MakeItem) -> None:

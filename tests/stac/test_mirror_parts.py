@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,110 @@ def test_parts_become_one(variety: list[dict[str, Any]]) -> None:
     assert [row["id"] for row in items_of(whole)] == [row["id"] for row in items_of(part_bytes(variety))]
 
 
+def test_parts_become_one_whatever_rows_their_groups_have(
+    item: MakeItem, block_of_cells: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("betaearth.stac.mirror_tables.ROW_GROUP", 7)
+    items = [item(cell) for cell in block_of_cells(40)]
+    whole = compacted([part_bytes(items[start::3]) for start in range(3)])
+    assert [row["id"] for row in items_of(whole)] == [each["id"] for each in sorted(items, key=place_of)]
+    assert by_id(items_of(whole)) == by_id(items)
+    assert groups_of(whole) == [7, 7, 7, 7, 7, 5]
+    left = compacted([whole], without={each["id"] for each in items[::2]})
+    assert by_id(items_of(left)) == by_id(items[1::2])
+    with pytest.raises(DataError, match="at least one Item"):
+        compacted([whole], without={each["id"] for each in items})
+
+
+def test_a_part_does_not_depend_on_the_order_of_what_it_is_made_of(variety: list[dict[str, Any]]) -> None:
+    parts = [part_bytes([each]) for each in variety]
+    assert by_id(items_of(compacted(parts))) == by_id(items_of(compacted(parts[::-1]))) == by_id(variety)
+
+
+def test_the_file_says_where_all_rows_lie(item: MakeItem, tmp_path: Path) -> None:
+    items = [item("433U_1046R"), item("188D_1917R"), item("500U_10R")]
+    crossing = [each for each in items if each["geometry"]["type"] == "MultiPolygon"]
+    assert len(crossing) == 1
+    for some, west, east, types in (
+        (items, -180.0, 180.0, ["MultiPolygon", "Polygon"]),
+        (items[::2], items[2]["bbox"][0], items[0]["bbox"][2], ["Polygon"]),
+    ):
+        whole = compacted([part_bytes([each]) for each in some])
+        column = json.loads(pq.ParquetFile(io.BytesIO(whole)).metadata.metadata[b"geo"])["columns"]["geometry"]
+        south, north = min(each["bbox"][1] for each in some), max(each["bbox"][3] for each in some)
+        assert column["bbox"] == [west, south, east, north]
+        assert column["geometry_types"] == types
+        path = tmp_path / "part.parquet"
+        path.write_bytes(whole)
+        assert by_id([from_row(row) for row in rustac.read_sync(str(path))["features"]]) == by_id(some)
+
+
+def test_row_groups_tell_readers_where_nothing_lies(
+    item: MakeItem, block_of_cells: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("betaearth.stac.mirror_tables.ROW_GROUP", 256)
+    plain = item()
+    items = [_elsewhere(plain, cell) for cell in block_of_cells(1_024)]
+    path = tmp_path / "part.parquet"
+    path.write_bytes(part_bytes(items))
+    metadata = pq.ParquetFile(path).metadata
+    paths = [metadata.row_group(0).column(index).path_in_schema for index in range(metadata.num_columns)]
+    souths = []
+    for group in range(metadata.num_row_groups):
+        low, high = (
+            metadata.row_group(group).column(paths.index(side)).statistics for side in ("bbox.ymin", "bbox.ymax")
+        )
+        souths.append((low.min, high.max))
+    assert len(souths) == 4
+    assert souths == sorted(souths)
+    assert all(below[1] < above[0] for below, above in zip(souths, souths[2:], strict=False))
+    south = items[-1]["bbox"][1]
+    with duckdb.connect() as connection:
+        connection.execute("pragma enable_profiling = 'json'; set threads = 1")
+        query = f"select id from read_parquet('{path}') where bbox.ymin >= {south}"
+        (found,) = connection.execute(f"select count(*) from ({query})").fetchall()
+        plan = json.loads(connection.execute(f"explain (analyze, format json) {query}").fetchall()[0][1])
+    assert found[0] == sum(each["bbox"][1] >= south for each in items)
+    assert _scanned(plan) <= 256
+
+
+def _elsewhere(item: dict[str, Any], cell: str) -> dict[str, Any]:
+    """Move an Item to another cell, roughly."""
+    row, column = (int(number[:-1]) for number in cell.split("_"))
+    place = {"id": f"a_{cell.lower()}", "bbox": [column / 10, row / 10, column / 10 + 0.1, row / 10 + 0.1]}
+    return {**item, **place, "properties": {**item["properties"], "grid:code": f"MAJORTOM-10-{cell}"}}
+
+
+def _scanned(plan: dict[str, Any]) -> int:
+    return int(plan.get("operator_rows_scanned", 0)) + sum(map(_scanned, plan.get("children", [])))
+
+
+def test_no_threads_are_started(item: MakeItem, tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    path.write_bytes(part_bytes([item()]))
+    ran = subprocess.run([sys.executable, "-c", THREADS, str(path)], capture_output=True, text=True, check=True)
+    before, after = ran.stdout.split()
+    assert before == after
+
+
+THREADS = """
+import sys
+from pathlib import Path
+from betaearth.stac.mirror_parts import compacted, rows_of
+count = lambda: len(list(Path("/proc/self/task").iterdir()))
+before = count()
+data = Path(sys.argv[1]).read_bytes()
+rows_of(compacted([data, data]))
+print(before, count())
+"""
+"""A pool of pyarrow may abort a process that ends."""
+
+
+def groups_of(data: bytes) -> list[int]:
+    metadata = pq.ParquetFile(io.BytesIO(data)).metadata
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
 def test_hrefs_lead_from_the_part_to_the_files(item: MakeItem, tmp_path: Path) -> None:
     plain = item()
     folder = tmp_path / place_of(plain)
@@ -158,9 +264,9 @@ def test_duckdb_searches_parts_of_different_columns(variety: list[dict[str, Any]
 def test_a_row_takes_a_few_hundred_bytes(item: MakeItem, block_of_cells: Callable[[int], list[str]]) -> None:
     items = [item(cell) for cell in block_of_cells(256)]
     data = part_bytes(items)
-    assert len(data) / len(items) < 900
+    assert len(data) / len(items) < 720
     footer = int.from_bytes(data[-8:-4], "little")
-    assert (len(data) - footer) / len(items) < 700
+    assert (len(data) - footer) / len(items) < 670
 
 
 def test_items_that_are_no_table_are_refused(item: MakeItem) -> None:
@@ -195,9 +301,13 @@ def test_a_part_of_foreign_items_is_refused(tmp_path: Path) -> None:
         items_of(path.read_bytes())
 
 
-def test_an_item_twice_is_refused(item: MakeItem) -> None:
-    with pytest.raises(DataError, match="2 rows of 1 Items"):
-        rows_of(part_bytes([item(), item()]))
+def test_an_item_twice_is_refused(item: MakeItem, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 Items have fewer ids"):
+        part_bytes([item(), item()])
+    path = tmp_path / "part.parquet"
+    rustac.write_sync(str(path), [to_row(item()), to_row(item())], format="geoparquet")
+    with pytest.raises(DataError, match="here has 2 rows of 1 Items"):
+        rows_of(path.read_bytes(), where="here")
 
 
 @pytest.mark.parametrize(

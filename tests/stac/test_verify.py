@@ -30,7 +30,7 @@ from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.stac.validation import Validator
 from betaearth.stac.verification import Verification
 from betaearth.stac.verify import verify
-from betaearth.stac.versions import StoredManifest, Versions
+from betaearth.stac.versions import LARGEST_MANIFEST, StoredManifest, Versions
 from betaearth.storage.locations import Location
 from betaearth.storage.open import open_store
 from betaearth.synthetic.source import DEMO_LONLAT
@@ -343,6 +343,13 @@ def test_malformed_sizes_and_checksums_are_findings(
     document["assets"]["embeddings"][field] = value
     made.item.write_text(json.dumps(document))
     assert field in failures(made.item, validator)["file embeddings"]
+
+
+def test_a_manifest_that_would_fill_the_memory_is_not_fetched(made: Published, validator: Validator) -> None:
+    document = json.loads(made.item.read_bytes())
+    document["assets"]["provenance"]["file:size"] = LARGEST_MANIFEST + 1
+    made.item.write_text(json.dumps(document))
+    assert "file:size" in failures(made.item, validator)["file provenance"]
 
 
 JSON_VALUES = st.recursive(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -152,6 +154,20 @@ def test_a_listing_survives_a_folder_that_vanishes(store: FolderStore) -> None:
     (store.root / "b" / "1").unlink()
     (store.root / "b").rmdir()
     assert list(keys) == ["c/1"]
+
+
+def test_a_folder_that_may_not_be_listed_is_a_config_error(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create("a/1", b"")
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> Any:
+        if Path(folder).name == "a":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ConfigError, match="/a may not be accessed"):
+        list(store.entries())
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage import s3_listing
+from betaearth.storage.open import open_store
 from betaearth.storage.s3 import S3Store
 from betaearth.storage.s3_client import S3Options, s3_client
 from betaearth.storage.s3_upload import Upload
@@ -91,12 +93,24 @@ def test_nobody_vouches_for_what_another_tool_wrote(client: Any, store: S3Store)
     assert store.read("foreign") == b"data"
 
 
+def test_what_nobody_vouches_for_is_read_before_it_is_taken_for_ones_own(
+    client: Any, store: S3Store, tmp_path: Path
+) -> None:
+    client.put_object(Bucket=store.bucket, Key="p/file", Body=b"data")
+    (tmp_path / "file").write_bytes(b"data")
+    store.put_file("file", tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"DATA")
+    with pytest.raises(DataError, match="never overwritten"):
+        store.put_file("file", tmp_path / "file")
+
+
 @pytest.mark.parametrize(
     ("key", "media", "kept"),
     [
         ("catalog.json", "application/json", "no-cache"),
         ("c/2024/i_0123456789ab-01234567.json", "application/json", "no-cache"),
-        ("c/0123456789ab-01234567.manifest.json", "application/json", "immutable"),
+        ("c/2024/433u_1046r/c_433u_1046r_2024.json", "application/geo+json", "no-cache"),
+        ("c/2024/433u_1046r/0123456789ab-01234567.manifest.json", "application/json", "immutable"),
         ("c/0123456789ab/embeddings.tif", "image/tiff; application=geotiff; profile=cloud-optimized", "immutable"),
         ("c/items/year=2024/part-0123456789abcdef.parquet", "application/vnd.apache.parquet", "immutable"),
         ("c/coverage/gaps-0123456789abcdef.geojson", "application/geo+json", "immutable"),
@@ -168,6 +182,14 @@ def test_an_update_is_ones_own_though_the_answer_was_lost(store: S3Store, monkey
     assert not store.update("key", b"3", stored.etag)
 
 
+def test_a_lost_answer_is_not_taken_for_a_service_without_conditions(
+    s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losing_first_answer(S3Store(s3_bucket.removeprefix("s3://"), ""), monkeypatch)
+    with pytest.raises(TransientError, match="answer was lost"):
+        open_store(s3_bucket)
+
+
 @pytest.mark.parametrize("part_mib", [5, 64])
 def test_a_file_is_put_though_the_answer_was_lost(
     store: S3Store, large: Path, monkeypatch: pytest.MonkeyPatch, part_mib: int
@@ -215,6 +237,32 @@ def test_options_win_over_the_environment(
 def test_an_endpoint_is_a_plain_address(endpoint: str) -> None:
     with pytest.raises(ValueError, match="endpoint"):
         S3Options(endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_ENDPOINT_URL", "minio:9000"), ("AWS_DEFAULT_REGION", "?"), ("AWS_MAX_ATTEMPTS", "many")]
+)
+def test_an_environment_that_cannot_be_meant_is_a_matter_of_set_up(
+    s3_environment: Callable[..., dict[str, str]], name: str, value: str
+) -> None:
+    s3_environment("http://127.0.0.1:9", **{name: value})
+    with pytest.raises(ConfigError, match="AWS environment"):
+        s3_client()
+
+
+def test_a_user_without_a_home_needs_none(
+    s3_environment: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a pod has that runs under a number which no one has given a name."""
+
+    def nobody(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    s3_environment("http://127.0.0.1:9")
+    for variable in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert s3_client().meta.endpoint_url == "http://127.0.0.1:9"
 
 
 def test_what_was_acknowledged_survives_a_killed_server(
