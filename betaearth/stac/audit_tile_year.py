@@ -241,7 +241,7 @@ class _Judge:
         return False
 
     def _judge_items(self, versions: Versions) -> None:
-        expected = versions.items()
+        expected = versions.items
         for key, data in expected.items():
             if key not in self.items:
                 self.result.find(Kind.MISSING_ITEM, key, "there is a manifest for it")

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from betaearth.errors import DataError
+from betaearth.grid.bounds import enclosing_bounds, longitude_spans
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.grid.pixels import Bounds
 from betaearth.products.runs import LARGEST, RUNS, RunReport, named_run, report_key, shard_from_bytes
@@ -143,10 +144,7 @@ def _block_feature(
     bounds = [cell.bounds for cell in map(cells.__getitem__, prefixes) if cell]
     counts = Counter(standings[prefix].state.value for prefix in prefixes)
     properties = {"block": posixpath.basename(folder), **{state.value: counts[state.value] for state in State}}
-    if not bounds:
-        return _feature(None, properties)
-    wests, souths, easts, norths = zip(*bounds, strict=True)
-    return _feature((min(wests), min(souths), max(easts), max(norths)), properties)
+    return _feature(enclosing_bounds(bounds) if bounds else None, properties)
 
 
 def _gap_feature(prefix: str, year: int, standing: Standing, cell: Cell | None) -> dict[str, Any]:
@@ -164,15 +162,17 @@ def _cell_of(prefix: str, grid: MajorTomGrid) -> Cell | None:
 
 
 def _feature(bounds: Bounds | None, properties: Mapping[str, Any]) -> dict[str, Any]:
-    if bounds is None:
-        return {"type": "Feature", "properties": dict(properties), "geometry": None}
-    west, south, east, north = (round(value, 6) for value in bounds)
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {
-        "type": "Feature",
-        "properties": dict(properties),
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-    }
+    return {"type": "Feature", "properties": dict(properties), "geometry": _box(bounds) if bounds else None}
+
+
+def _box(bounds: Bounds) -> dict[str, Any]:
+    """Describe bounds; cut at 180 degrees where they cross it, as RFC 7946, 3.1.9, asks for."""
+    south, north = round(bounds[1], 6), round(bounds[3], 6)
+    spans = [(round(west, 6), round(east, 6)) for west, east in longitude_spans(bounds)]
+    rings = [[[[w, south], [e, south], [e, north], [w, north], [w, south]]] for w, e in spans]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
 
 
 def _feature_collection(features: Iterable[Mapping[str, Any]]) -> bytes:

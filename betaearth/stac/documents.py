@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from betaearth.stac.document import from_bytes
@@ -19,6 +20,7 @@ class Documents:
         self.validator = validator
         self.written: set[str] = set()
         """Keys of what was written."""
+        self._valid: set[bytes] = set()
         self.unchecked: set[str] = set()
         """Declared extensions that nothing written was validated against: their schemas are not at hand."""
 
@@ -28,7 +30,10 @@ class Documents:
         Raises:
             DataError: it is not valid STAC.
         """
-        self.unchecked.update(self.validator.check(from_bytes(data, where=key), where=key))
+        digest = hashlib.sha256(data).digest()
+        if digest not in self._valid:
+            self.unchecked.update(self.validator.check(from_bytes(data, where=key), where=key))
+            self._valid.add(digest)
 
     def merge(self, key: str, compose: Compose) -> bytes:
         """Bring a document to what it should be, if that is valid STAC; return it.
@@ -48,20 +53,21 @@ class Documents:
         self._note(key, change)
         return data
 
-    def put(self, key: str, data: bytes, still: Callable[[], bool]) -> Change | None:
+    def put(self, key: str, data: bytes, still: Callable[[], bool], *, absent: bool = False) -> Change | None:
         """Write a document that follows from what was listed; None, and nothing written, once that is outdated.
 
         Args:
             key: of the document.
             data: as it should be.
             still: asked after another document was found under the key: whether a new listing says the same.
+            absent: whether there is probably none, so that it is created without a look.
 
         Raises:
             DataError: it is not valid STAC.
             TransientError: others kept writing it.
         """
-        for _ in attempts(self.store, key):
-            stored = self.store.find(key)
+        for attempt in attempts(self.store, key):
+            stored = None if absent and attempt == 0 else self.store.find(key)
             if stored and stored.data == data:
                 return Change.SAME
             if stored and not still():

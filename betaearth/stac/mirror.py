@@ -22,10 +22,11 @@ from betaearth.stac.mirror_tables import count_rows
 
 FAN = 16
 """Parts of one tier from which on they are made one."""
-TIERS = (1_024, 16_384, 262_144)
+TIERS = (1_024, 8_192, 32_768)
 """Rows below which a part belongs to a tier; a larger one is never merged."""
-LARGEST = 1_000_000
-"""Rows that a part has at most: some 700 MB, which who edits or merges parts has in memory."""
+LARGEST = 65_536
+"""Rows that a part has at most: some 40 MB. Who gives an Item of it a newer row writes all of it anew, so a larger one
+would make a product that supersedes another dear; smaller ones would make many."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ class Compaction:
 def compaction_due(assets: Assets, year: int) -> list[str]:
     """Name the assets whose parts should become one: where a tier has many, its smallest, up to `LARGEST` rows.
 
-    A row is so written again a few times at most, and a year has some dozens of parts besides one for every 262,144 to
-    1,000,000 Items.
+    A row is so written again a few times at most, and a year has some dozens of parts besides one for every 32,768 to
+    65,536 Items.
 
     Returns:
         Keys of assets; none where there is nothing to do.

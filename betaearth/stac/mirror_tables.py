@@ -46,16 +46,15 @@ def versions(data: bytes, *, where: str, ids: Set[str] | None) -> list[Row]:
         DataError: it is no part, or has an id twice.
     """
     with _faults(where):
-        table = _columns(_opened(data), _VERSION)
-        if (count := pc.count_distinct(table["id"]).as_py()) < table.num_rows:
-            raise DataError(f"{where} has {table.num_rows} rows of {count} Items; an Item has one")
-        if ids is not None:
-            table = table.filter(_among(table["id"], ids))
-        columns = (table[name].to_pylist() for name in _VERSION)
-        return [
-            Row(id=id, updated=updated, stem=stem_of(request, sources), fingerprint=fingerprint, digest=digest)
-            for id, updated, request, sources, fingerprint, digest in zip(*columns, strict=True)
-        ]
+        file = _opened(data)
+        names = _columns(file, ["id"])["id"]
+        if (count := pc.count_distinct(names).as_py()) < len(names):
+            raise DataError(f"{where} has {len(names)} rows of {count} Items; an Item has one")
+        found: list[Row] = []
+        for group in range(file.metadata.num_row_groups):
+            table = _columns(file, _VERSION, [group])
+            found += _rows(table if ids is None else table.filter(_among(table["id"], ids)))
+        return found
 
 
 def count_rows(data: bytes) -> int:
@@ -89,6 +88,13 @@ def merged(parts: Sequence[bytes], *, without: Set[str] = frozenset()) -> bytes 
                 rows = _gathered(readers, some["part"].to_numpy(), some["row"].to_numpy())
                 writer.write_table(rows, row_group_size=ROW_GROUP)
         return bytes(sink.getvalue())
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    for name, updated, request, sources, fingerprint, digest in zip(
+        *(table[name].to_pylist() for name in _VERSION), strict=True
+    ):
+        yield Row(id=name, updated=updated, stem=stem_of(request, sources), fingerprint=fingerprint, digest=digest)
 
 
 class _Reader:
@@ -201,9 +207,10 @@ def _opened(data: bytes) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
 
 
-def _columns(file: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
-    """Read columns, those within objects by their paths; moments with their zone, no value missing."""
-    table = _plain(file.read(columns=list(names), use_threads=False)).flatten()
+def _columns(file: pq.ParquetFile, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
+    """Read columns, of some row groups or of all; those within objects by their paths, and no value is missing."""
+    wanted = range(file.metadata.num_row_groups) if groups is None else groups
+    table = _plain(file.read_row_groups(list(wanted), columns=list(names), use_threads=False)).flatten()
     missing = [name for name in names if name not in table.column_names or table[name].null_count]
     if missing:
         raise DataError(f"its rows do not all say {', '.join(missing)}")

@@ -225,7 +225,8 @@ class _Publisher:
     def settle(self, work: _Work, prefix: str) -> Outcome:
         """Write the Items of one tile-year."""
         mark = work.marks.get(posixpath.basename(prefix))
-        return self.tile_years.settle(prefix, mark, work.news[prefix], work.listed.sizes)
+        absent = prefix not in work.listed.items
+        return self.tile_years.settle(prefix, mark, work.news[prefix], work.listed.sizes, absent=absent)
 
     def mark(self, work: _Work) -> None:
         """Say in a block's catalog what its tile-years have come to."""

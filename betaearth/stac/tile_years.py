@@ -10,7 +10,7 @@ from betaearth.stac.documents import Documents
 from betaearth.stac.gate import PublishOptions, check_product
 from betaearth.stac.leaf import Mark, Settled
 from betaearth.stac.merging import Change, attempts
-from betaearth.stac.versions import StoredManifest, Versions, item_bytes, manifest_keys, read_versions
+from betaearth.stac.versions import StoredManifest, Versions, manifest_keys, read_versions
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class TileYears:
         mark: Mark | None,
         keys: Sequence[str] | None = None,
         sizes: Mapping[str, int] | None = None,
+        *,
+        absent: bool = False,
     ) -> Outcome:
         """Write the Items of a tile-year.
 
@@ -50,6 +52,7 @@ class TileYears:
             mark: what the block's catalog says of it.
             keys: of its manifests, as they were listed; None lists them now.
             sizes: key of a file to its bytes, as they were listed.
+            absent: whether the listing showed no Item, so that none need be looked for first.
 
         Raises:
             TransientError: manifests or Items kept changing.
@@ -57,10 +60,11 @@ class TileYears:
         for _ in attempts(self._store, prefix):
             keys = manifest_keys(self._store, prefix) if keys is None else keys
             versions = self._admitted(read_versions(self._store, keys, prefix), mark, sizes)
-            change = self._write(versions, keys)
+            change = self._write(versions, keys, absent=absent)
             if change is not None:
                 return _outcome(versions, created=change is Change.CREATED and mark is None)
             keys = sizes = None
+            absent = False
         raise AssertionError("attempts ends with an error")
 
     def _admitted(self, versions: Versions, mark: Mark | None, sizes: Mapping[str, int] | None) -> Versions:
@@ -72,18 +76,18 @@ class TileYears:
             try:
                 if stored.stem not in known:
                     check_product(self._store, stored.manifest, self._options, sizes)
-                    self._documents.check(stored.key, item_bytes(stored))
+                    self._documents.check(stored.key, stored.item)
                 products.append(stored)
             except DataError as error:
                 skipped[stored.key] = str(error)
         return replace(versions, products=tuple(products), skipped=skipped)
 
-    def _write(self, versions: Versions, keys: Sequence[str]) -> Change | None:
+    def _write(self, versions: Versions, keys: Sequence[str], *, absent: bool) -> Change | None:
         """Write the Items, the current one last; None once the listing that they follow from is outdated."""
         change: Change | None = Change.SAME
-        for key, data in versions.items().items():
+        for key, data in versions.items.items():
             change = self._documents.put(
-                key, data, lambda: set(manifest_keys(self._store, versions.prefix)) == set(keys)
+                key, data, lambda: set(manifest_keys(self._store, versions.prefix)) == set(keys), absent=absent
             )
             if change is None:
                 return None
@@ -94,6 +98,6 @@ def _outcome(versions: Versions, *, created: bool) -> Outcome:
     skipped = dict(versions.skipped)
     if not versions.stems:
         return Outcome(None, skipped=skipped)
-    documents = list(versions.items().values())
+    documents = list(versions.items.values())
     settled = Settled(versions.prefix, versions.stems, documents[-1] if documents else None, versions.reason)
     return Outcome(settled, versions.current, created, skipped)

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from betaearth.errors import DataError
 from betaearth.products.fingerprint import product_digest
@@ -38,6 +39,15 @@ class StoredManifest:
     def stem(self) -> str:
         """Name of its file without the suffix: which request and which sources."""
         return posixpath.basename(self.key).partition(".")[0]
+
+    @cached_property
+    def item(self) -> bytes:
+        """Its Item where there is no other version, as it is stored.
+
+        Raises:
+            DataError: the manifest cannot have one.
+        """
+        return item_bytes(self)
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -73,12 +83,16 @@ class Versions:
         """Why there is no product, by the newest manifest that says so."""
         return (self.empties[-1].manifest.reason or "empty") if self.empties else None
 
-    def items(self) -> dict[str, bytes]:
-        """Make the Items, key to bytes: of the superseded products first, of the current one last.
+    @cached_property
+    def items(self) -> Mapping[str, bytes]:
+        """The Items, key to bytes: of the superseded products first, of the current one last.
 
         Raises:
             DataError: a manifest cannot have one.
         """
+        if len(self.products) == 1:
+            (only,) = self.products
+            return {f"{self.prefix}/{only.manifest.item_id}.json": only.item}
         ids = [version_id(stored) for stored in self.products]
         if ids:
             ids[-1] = self.products[-1].manifest.item_id

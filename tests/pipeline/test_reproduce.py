@@ -207,7 +207,7 @@ def test_an_item_of_another_name_is_refused(published: Published) -> None:
         document["id"] = name
         other = published.item.with_name("other.json")
         other.write_text(json.dumps(document))
-        with pytest.raises(DataError, match="its manifest is of|no STAC Item"):
+        with pytest.raises(DataError, match=r"its manifest is of|no STAC Item"):
             read_original(Location.of(str(other)))
         other.unlink()
 

@@ -143,6 +143,30 @@ def test_cells_that_the_grid_does_not_have_are_gaps_without_a_place(store: Folde
     assert [feature["geometry"] is None for feature in coverage["features"]] == [True, False]
 
 
+def test_what_straddles_180_degrees_is_cut_there() -> None:
+    cells = [GRID.cell(cell) for cell in ("935U_209R", "935U_210R")]
+    assert cells[1].bounds[0] > cells[1].bounds[2]
+    standings = {prefix(cell.id): Standing(State.MISSING, "not made yet") for cell in cells}
+    files = coverage_files(COLLECTION, 2024, standings, GRID).files
+    shapes = {
+        name: [
+            shapely.geometry.shape(feature["geometry"])
+            for key, data in files.items()
+            if f"/{name}-" in key
+            for feature in json.loads(data)["features"]
+        ]
+        for name in ("coverage", "gaps")
+    }
+    west, _, east, _ = cells[1].bounds
+    latitude = sum(cells[0].bounds[1::2]) / 2
+    (block,), (_, straddling) = shapes["coverage"], shapes["gaps"]
+    for longitude, there in ((179.99, True), (-179.99, True), (0.0, False), (east + 0.1, False)):
+        point = shapely.geometry.Point(longitude, latitude)
+        assert straddling.covers(point) is there
+        assert block.covers(point) is there
+    assert straddling.area == pytest.approx((360 + east - west) * (cells[1].bounds[3] - cells[1].bounds[1]), abs=1e-4)
+
+
 def test_the_same_standings_are_the_same_bytes() -> None:
     standings = {prefix(cell): Standing(State.MISSING, "not made yet") for cell in ("433U_1046R", "434U_1046R")}
     first = coverage_files(COLLECTION, 2024, standings, GRID)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import jsonschema
 import pytest
+from jsonschema.validators import validator_for
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 
@@ -213,7 +214,9 @@ def reference_paths(document: dict[str, Any], spec: Path) -> set[tuple[str, str]
     return {
         (uri, error.json_path)
         for uri in (core, *document["stac_extensions"])
-        for error in jsonschema.Draft7Validator(schemas[uri], registry=registry).iter_errors(document)
+        for error in validator_for(schemas[uri], default=jsonschema.Draft7Validator)(
+            schemas[uri], registry=registry
+        ).iter_errors(document)
     }
 
 

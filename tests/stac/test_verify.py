@@ -100,7 +100,7 @@ def test_each_version_of_a_tile_year_passes(made: Published, validator: Validato
     resigned(document)
     newer = publish_into(made.root, made.manifest.model_validate_json(json.dumps(document)), made.contents())
     stored = [StoredManifest(one.key, one.manifest_path.read_bytes(), one.manifest) for one in (made, newer)]
-    items = Versions(str(Path(made.key).parent), tuple(stored), ()).items()
+    items = Versions(str(Path(made.key).parent), tuple(stored), ()).items
     for key, data in items.items():
         (made.root / key).write_bytes(data)
     old, current = (made.root / key for key in items)
@@ -180,7 +180,7 @@ def _other_grid(document: dict[str, Any]) -> None:
     [
         (_other_option, "digests", "request_digest is"),
         (_other_granule, "digests", "sources_digest is"),
-        (_other_product, "digests", "product_digest is"),
+        (_other_product, "manifest", "says the product digest"),
         (_other_weights, "headers", "request digest"),
         (_other_count, "pixels", "observations_mean is"),
         (_other_outline, "place", "another outline"),

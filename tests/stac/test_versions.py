@@ -39,7 +39,7 @@ def test_three_versions_and_the_links_between_them(store: FolderStore, add: Add,
     assert versions.stems == tuple(sorted(map(stem_of, [*keys, empty])))
     assert versions.current
     assert versions.current.key == keys[2]
-    items = {key.rsplit("/", 1)[1]: json.loads(data) for key, data in versions.items().items()}
+    items = {key.rsplit("/", 1)[1]: json.loads(data) for key, data in versions.items.items()}
     names = [f"{ITEM}_{stem_of(keys[0])}.json", f"{ITEM}_{stem_of(keys[1])}.json", f"{ITEM}.json"]
     assert list(items) == names
     relations = {
@@ -67,7 +67,7 @@ def test_empty_manifests_tell_the_newest_reason(store: FolderStore, add: Add, la
     keys = [add(note=str(minute), outcome="empty", created=later(minute)) for minute in range(2)]
     versions = read_versions(store, keys, prefix_of(keys[0]))
     assert versions.current is None
-    assert versions.items() == {}
+    assert versions.items == {}
     assert versions.reason == "no scene"
 
 
