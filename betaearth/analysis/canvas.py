@@ -138,6 +138,10 @@ def projected(bounds: Bounds, crs: CRS, target: CRS) -> Bounds:
     if not shown.any():
         raise DataError(f"{bounds} in {named(crs)} lie beyond what {named(target)} can show")
     out_x, out_y = out_x[shown], out_y[shown]
+    if target.is_geographic and not crs.is_geographic and np.ptp(out_x) > 180:
+        raise DataError(
+            f"the box crosses 180 degrees, where {named(target)} begins anew: give a UTM crs, such as its own"
+        )
     return (float(out_x.min()), float(out_y.min()), float(out_x.max()), float(out_y.max()))
 
 

@@ -22,6 +22,7 @@ ESTIMATE_COLUMNS = ("year", "scenes", "granules", "files", "to read", "windows",
 def run_row(report: RunReport) -> dict[str, Any]:
     """Describe a run as plain values."""
     return {
+        "run": report.run,
         "made": [
             {
                 "cell": made.request.cell,

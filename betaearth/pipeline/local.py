@@ -27,6 +27,8 @@ PATIENCE = 3
 class RunReport:
     """What a run did."""
 
+    run: str | None = None
+    """Its name: its records lie under `runs/{run}/`; None where nothing had to be made."""
     made: list[Manifest] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """`cell year` of each tile-year that was there already."""
@@ -148,6 +150,7 @@ def run_region(
     emit(RunPlanned(tile_years=len(planned), missing=len(missing)))
     with recorded(store, planned, refresh=refresh) as tally:
         Runner(source, model, store, refresh, workers, emit, report, tally).make(planned)
+        report.run = tally.run
     for collection in sorted({entry.collection for entry in planned}):
         report.published.append(publish(store, collection=collection, schemas=schemas, options=publishing, emit=emit))
     return report

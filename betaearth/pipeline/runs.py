@@ -31,6 +31,8 @@ NOT_REACHED = "the run ended before its turn came"
 class Tally:
     """What became of a run's tile-years so far."""
 
+    run: str | None = None
+    """Name of the run, under which its records lie; None where nothing had to be made."""
     made: set[str] = field(default_factory=set)
     """Folders of tile-years."""
     skipped: set[str] = field(default_factory=set)
@@ -67,7 +69,7 @@ def recorded(store: Store, planned: Sequence[Planned], *, refresh: bool = False)
     if not missing:
         yield tally
         return
-    run = run_name(datetime.now(UTC))
+    tally.run = run = run_name(datetime.now(UTC))
     write_plan(store, run, missing)
     try:
         yield tally

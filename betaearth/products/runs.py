@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from betaearth.errors import DataError
 from betaearth.products.keys import TILE_YEAR_PREFIX
@@ -39,6 +39,14 @@ class ShardEntry(Record):
     year: int
     prefix: Prefix
     """Folder of the tile-year below the store, without a final slash."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> ShardEntry:
+        """Hold the folder against cell and year."""
+        _, year, _, _, cell = self.prefix.split("/")
+        if (cell, int(year)) != (self.cell.lower(), self.year):
+            raise ValueError(f"the folder {self.prefix} is not of {self.cell} {self.year}")
+        return self
 
 
 class RunPlan(Record):

@@ -92,7 +92,7 @@ class ItemCollectionSource:
 def _features(content: bytes, where: str) -> list[object]:
     try:
         document = json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is not JSON: {error}") from error
     kind = document.get("type") if isinstance(document, dict) else type(document).__name__
     if kind != "FeatureCollection" or not isinstance(document.get("features"), list):

@@ -11,6 +11,7 @@ import json
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -68,23 +69,47 @@ class Asked:
         return Standing(State.FAILED, reason) if reason else Standing(State.MISSING, "not made yet")
 
 
-def read_asked(store: Store) -> Asked:
-    """Read the records of all runs; later runs, by their names, have the last word."""
+def read_asked(store: Store, pool: Executor) -> Asked:
+    """Read the records of all runs, many at once; later runs, by their names, have the last word."""
     asked = Asked()
-    for key in store.list(f"{RUNS}/"):
-        run = named_run(key)
+    keys = [key for key in store.list(f"{RUNS}/") if _is_shard(key) or _is_report(key)]
+    for key, data in zip(keys, pool.map(lambda key: _content(store, key), keys), strict=True):
         try:
-            if run and posixpath.dirname(key) == f"{RUNS}/{run}/shards":
-                for entry in shard_from_bytes(store.read(key, limit=LARGEST), where=key):
-                    collection, year, *_ = entry.prefix.split("/")
-                    asked.tile_years[collection, int(year)][entry.prefix] = run
-            elif run and key == report_key(run):
-                asked.failed |= RunReport.model_validate_json(store.read(key, limit=LARGEST)).failed
+            _take(asked, key, data)
         except ValidationError as error:
             asked.unreadable[key] = f"{key} is no report of a run: {error.errors(include_url=False)[0]['msg']}"
         except DataError as error:
             asked.unreadable[key] = str(error)
     return asked
+
+
+def _content(store: Store, key: str) -> bytes | DataError:
+    """Read a record; what is wrong with it is for whoever takes it."""
+    try:
+        return store.read(key, limit=LARGEST)
+    except DataError as error:
+        return error
+
+
+def _take(asked: Asked, key: str, data: bytes | DataError) -> None:
+    if isinstance(data, DataError):
+        raise data
+    if _is_report(key):
+        asked.failed |= RunReport.model_validate_json(data).failed
+        return
+    for entry in shard_from_bytes(data, where=key):
+        collection, year, *_ = entry.prefix.split("/")
+        asked.tile_years[collection, int(year)][entry.prefix] = named_run(key) or ""
+
+
+def _is_shard(key: str) -> bool:
+    run = named_run(key)
+    return run is not None and posixpath.dirname(key) == f"{RUNS}/{run}/shards"
+
+
+def _is_report(key: str) -> bool:
+    run = named_run(key)
+    return run is not None and key == report_key(run)
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ def publish(
         ConfigError: the schema folder is none.
     """
     options = options or PublishOptions()
-    publisher = _Publisher(Documents(store, Validator(schemas)), options, read_asked(store) if shard is None else None)
     with ThreadPoolExecutor(options.workers, thread_name_prefix="publish") as pool:
+        asked = read_asked(store, pool) if shard is None else None
+        publisher = _Publisher(Documents(store, Validator(schemas)), options, asked)
         blocks = blocks_of(store, collection=collection, shard=shard)
         for (name, year), ours in itertools.groupby(blocks, key=lambda block: (block.collection, block.year)):
             publisher.publish_year(name, year, ours, pool)

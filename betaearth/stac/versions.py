@@ -10,11 +10,12 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from betaearth.errors import DataError
+from betaearth.grid.majortom import MajorTomGrid
 from betaearth.products.fingerprint import product_digest
-from betaearth.products.keys import ManifestName, item_id, parse_manifest_key, product_prefix
+from betaearth.products.keys import ManifestName, item_id, parse_manifest_key, product_prefix, tile_year_prefix
 from betaearth.products.manifest import Manifest
 from betaearth.stac import assets
 from betaearth.stac.document import to_bytes
@@ -188,8 +189,28 @@ def check_name(manifest: Manifest, name: ManifestName, key: str) -> None:
     named = (collection, name.year, name.cell, name.request12, name.sources8, item)
     if said != named:
         raise DataError(f"{key} holds the manifest of {said}; its key says {named}")
+    check_place(manifest, name.prefix, key)
     if manifest.created.tzinfo is None:
         raise DataError(f"{key} was created at {manifest.created}, without a time zone; UTC is +00:00")
+
+
+def check_place(manifest: Manifest, prefix: str, key: str) -> None:
+    """Refuse a manifest in the folder of another block: its tile-year would be in the catalog twice.
+
+    Raises:
+        DataError: it is in one, or its cell is none of the grid that it names.
+    """
+    spacing_m = manifest.request.grid.spacing_m
+    if spacing_m is None:
+        raise DataError(f"{key} is the manifest of an area; only a cell's belongs into a catalog")
+    place = tile_year_prefix(manifest.collection, manifest.request.year, _grid(spacing_m).cell(manifest.request.cell))
+    if place != prefix:
+        raise DataError(f"{key} lies in {prefix}; the cell {manifest.request.cell} belongs into {place}")
+
+
+@lru_cache(maxsize=8)
+def _grid(spacing_m: float) -> MajorTomGrid:
+    return MajorTomGrid(spacing_m)
 
 
 def check_file_keys(manifest: Manifest, prefix: str, key: str) -> None:

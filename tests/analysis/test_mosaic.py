@@ -234,5 +234,6 @@ def test_calls_that_cannot_be(product: Product) -> None:
             mosaic_embeddings(items, **how)
     with pytest.raises(DataError, match="at least one"):
         mosaic_embeddings([])
-    with pytest.raises(DataError, match="a list of items"):
-        mosaic_embeddings(str(product.item))
+    for one in (str(product.item), {"type": "FeatureCollection", "features": []}):
+        with pytest.raises(DataError, match="a list of items"):
+            mosaic_embeddings(one)  # type: ignore[arg-type]

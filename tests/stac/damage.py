@@ -38,7 +38,7 @@ class Scene:
         self.other = self.add("434U_1046R")
         self.empty = self.add("435U_1046R", outcome="empty")
         self.far = self.add("433U_1046R", 2023)
-        entry = ShardEntry(cell="1U_1R", year=2022, prefix=f"{BLOCK}/1u_1r")
+        entry = ShardEntry(cell="1U_1R", year=int(BLOCK.split("/")[1]), prefix=f"{BLOCK}/1u_1r")
         self.store.create(shard_key("run", 0), shard_bytes([entry]))
         publish(self.store)
         self.age()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -104,7 +105,8 @@ def test_a_year_without_a_single_manifest_is_all_gap(store: FolderStore, add: Ad
 def test_a_later_run_has_the_last_word(store: FolderStore) -> None:
     ask(store, "20260101T000000Z-a", "433U_1046R", failed={"433U_1046R": "first"})
     ask(store, "20260102T000000Z-a", "433U_1046R", failed={"433U_1046R": "second"})
-    asked = read_asked(store)
+    with ThreadPoolExecutor(2) as pool:
+        asked = read_asked(store, pool)
     assert asked.standing(prefix("433U_1046R")) == Standing(State.FAILED, "second")
     assert asked.tile_years == {(COLLECTION, 2024): {prefix("433U_1046R"): "20260102T000000Z-a"}}
 
@@ -113,6 +115,9 @@ def test_records_that_are_none_are_reported_and_harm_nothing(store: FolderStore,
     add("433U_1046R")
     spoiled = {
         "runs/a/shards/00000.jsonl": b'{"cell": "433U_1046R", "year": 2024, "prefix": "../../etc"}\n',
+        "runs/a/shards/00001.jsonl": shard_bytes(
+            [ShardEntry(cell="433U_1046R", year=2024, prefix=prefix("433U_1046R"))]
+        ).replace(b'"year":2024', b'"year":2023'),
         "runs/b/report.json": b'{"failed": {"/etc": "x"}}',
         "runs/c/report.json": b"not JSON",
     }
@@ -128,7 +133,7 @@ def test_records_that_are_none_are_reported_and_harm_nothing(store: FolderStore,
 def test_cells_that_the_grid_does_not_have_are_gaps_without_a_place(store: FolderStore, add: Add, left: str) -> None:
     add("433U_1046R")
     foreign = f"{COLLECTION}/2024/r00-c00/r000-c000/{left}"
-    entry = ShardEntry(cell="433U_1046R", year=2024, prefix=foreign)
+    entry = ShardEntry(cell=left.upper(), year=2024, prefix=foreign)
     store.create(shard_key("20260101T000000Z-a", 0), shard_bytes([entry]))
     assert publish(store).items == 1
     reason = (left.upper(), "the grid has no such cell")

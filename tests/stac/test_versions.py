@@ -116,6 +116,23 @@ def test_files_of_other_names_are_refused(
         read_manifest(store, stored)
 
 
+def test_a_product_in_another_blocks_folder_is_refused(
+    store: FolderStore, make_manifest: Callable[..., Manifest], put: Callable[..., str], manifest_key_of: KeyOf
+) -> None:
+    """With all keys rewritten: it would have an Item of the same id in two catalogs."""
+    manifest = make_manifest()
+    key = manifest_key_of(manifest)
+    moved = key.replace("/r059-c0be/", "/r058-c0be/")
+    assert moved != key
+    files = {
+        name: record.model_copy(update={"key": record.key.replace("/r059-c0be/", "/r058-c0be/")})
+        for name, record in manifest.files.items()
+    }
+    store.create(moved, manifest.model_copy(update={"files": files}).to_bytes())
+    with pytest.raises(DataError, match="belongs into .*r059-c0be"):
+        read_manifest(store, moved)
+
+
 def test_an_empty_tile_year_has_no_files(
     store: FolderStore, make_manifest: Callable[..., Manifest], put: Callable[..., str]
 ) -> None:
