@@ -117,7 +117,7 @@ def test_files_of_other_names_are_refused(
 
 
 def test_a_product_in_another_blocks_folder_is_refused(
-    store: FolderStore, make_manifest: Callable[..., Manifest], put: Callable[..., str], manifest_key_of: KeyOf
+    store: FolderStore, make_manifest: Callable[..., Manifest], manifest_key_of: KeyOf
 ) -> None:
     """With all keys rewritten: it would have an Item of the same id in two catalogs."""
     manifest = make_manifest()
@@ -129,7 +129,7 @@ def test_a_product_in_another_blocks_folder_is_refused(
         for name, record in manifest.files.items()
     }
     store.create(moved, manifest.model_copy(update={"files": files}).to_bytes())
-    with pytest.raises(DataError, match="belongs into .*r059-c0be"):
+    with pytest.raises(DataError, match=r"belongs into .*r059-c0be"):
         read_manifest(store, moved)
 
 
