@@ -236,4 +236,4 @@ def test_calls_that_cannot_be(product: Product) -> None:
         mosaic_embeddings([])
     for one in (str(product.item), {"type": "FeatureCollection", "features": []}):
         with pytest.raises(DataError, match="a list of items"):
-            mosaic_embeddings(one)  # type: ignore[arg-type]
+            mosaic_embeddings(one)
