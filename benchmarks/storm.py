@@ -9,6 +9,7 @@ by starting again whatever was killed. Then the catalog is walked link by link, 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import posixpath
@@ -24,8 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from betaearth.products.keys import parse_manifest_key
+from pyarrow import parquet  # type: ignore[import-untyped]
+
 from betaearth.products.runs import ShardEntry, shard_bytes
+from betaearth.stac.listing import parse_item_key
 from betaearth.storage.s3 import S3Store
 from betaearth.storage.s3_client import S3Options
 from betaearth.storage.store import Store
@@ -118,17 +121,20 @@ class Storm:
             shards.append(path)
         running = {shard: self._start(shard) for shard in shards}
         starts, killed = len(running), 0
-        restarts = server_kills
+        restarts, under_way = server_kills, False
         deadline = time.monotonic() + LONGEST_S
         try:
             while running:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{len(running)} publishers have not come to their end in {LONGEST_S} s")
                 time.sleep(self.chance.uniform(0.05, 0.5))
-                if killed < kills:
-                    self.chance.choice(list(running.values())).kill()
+                # A publisher that is killed while it starts has nothing to lose.
+                under_way = under_way or self._is_under_way()
+                alive = [process for process in running.values() if process.poll() is None]
+                if under_way and alive and killed < kills:
+                    self.chance.choice(alive).kill()
                     killed += 1
-                if restarts and self.chance.random() < 0.3:
+                if under_way and restarts and self.chance.random() < 0.3:
                     restarts -= 1
                     self.server.kill()
                     time.sleep(self.chance.uniform(0, 1))
@@ -187,9 +193,18 @@ class Storm:
                 json.loads(data)
         return found
 
-    def manifests(self) -> int:
-        """How many manifests there are."""
-        return sum(parse_manifest_key(key) is not None for key in self.store.list())
+    def rows(self) -> Counter[str]:
+        """Read the mirror by the assets of the collections alone: id of each Item to its rows in all parts."""
+        found: Counter[str] = Counter()
+        for key in [key for key in self.store.list() if key.count("/") == 1 and key.endswith("/collection.json")]:
+            for asset in json.loads(self.store.read(key))["assets"].values():
+                if "collection-mirror" in asset["roles"]:
+                    part = self.store.read(posixpath.normpath(posixpath.join(posixpath.dirname(key), asset["href"])))
+                    found.update(parquet.read_table(io.BytesIO(part), columns=["id"])["id"].to_pylist())
+        return found
+
+    def _is_under_way(self) -> bool:
+        return any(parse_item_key(key) for key in self.store.list())
 
     def _start(self, shard: Path) -> subprocess.Popen[bytes]:
         script = Path(sys.executable).parent / "betaearth"
@@ -209,12 +224,15 @@ def check(storm: Storm, done: Round) -> None:
     """Hold a catalog against what was to be published.
 
     Raises:
-        RuntimeError: an Item is not linked exactly once, or the audit is not clean.
+        RuntimeError: an Item is not linked exactly once, has not exactly one row, or the audit is not clean.
     """
     linked = storm.linked()
     if len(linked) != done.items or set(linked.values()) != {1}:
         twice = [key for key, times in linked.items() if times > 1]
         raise RuntimeError(f"{len(linked)} of {done.items} Items are linked; more than once: {twice[:5]}")
+    rows = storm.rows()
+    if rows != Counter(posixpath.basename(key).removesuffix(".json") for key in linked):
+        raise RuntimeError(f"{rows.total()} rows of {len(rows)} Items mirror the {len(linked)} that are linked")
     storm.audit()
 
 

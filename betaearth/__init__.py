@@ -15,10 +15,22 @@ if TYPE_CHECKING:
     from betaearth.analysis.embeddings import open_embeddings, open_quality
     from betaearth.analysis.mosaic import mosaic_embeddings
     from betaearth.inference.model import BetaEarth
+    from betaearth.storage.gdal import gdal_options
+    from betaearth.storage.s3_client import S3Options
 
-__all__ = ["BetaEarth", "__version__", "mosaic_embeddings", "open_embeddings", "open_quality"]
+__all__ = [
+    "BetaEarth",
+    "S3Options",
+    "__version__",
+    "gdal_options",
+    "mosaic_embeddings",
+    "open_embeddings",
+    "open_quality",
+]
 
-_ANALYSIS = {
+_HELPERS = {
+    "S3Options": "betaearth.storage.s3_client",
+    "gdal_options": "betaearth.storage.gdal",
     "mosaic_embeddings": "betaearth.analysis.mosaic",
     "open_embeddings": "betaearth.analysis.embeddings",
     "open_quality": "betaearth.analysis.embeddings",
@@ -32,7 +44,7 @@ def __getattr__(name: str) -> object:
         from betaearth.inference.model import BetaEarth
 
         return BetaEarth
-    if name in _ANALYSIS:
+    if name in _HELPERS:
         return _helper(name)
     raise AttributeError(f"module 'betaearth' has no attribute {name!r}")
 
@@ -44,7 +56,7 @@ def _helper(name: str) -> object:
         ConfigError: what it needs is not installed.
     """
     try:
-        return getattr(import_module(_ANALYSIS[name]), name)
+        return getattr(import_module(_HELPERS[name]), name)
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module in {"", "betaearth"}:

@@ -49,7 +49,7 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     """
     from betaearth.inference.model import BetaEarth  # loads torch, which publishing and serving can do without
 
-    source = open_source(settings.source, cache=settings.cache, reading=settings.reading)
+    source = open_source(settings.source, cache=settings.cache, reading=settings.reading, s3=settings.s3)
     if (variant := named_variant(settings.model)) is not None:
         # Before its weights are fetched: what the source lacks they cannot mend.
         together = settings.observations.together or default_together(variant)
@@ -60,6 +60,7 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
             device=settings.device,
             **settings.weights.model_dump(),
             cache=settings.cache,
+            s3=settings.s3,
             report=report_to(emit),
         ),
         source=source,
@@ -87,7 +88,7 @@ def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str |
     from betaearth.pipeline.reproduce import Means
 
     def opened_source(word: str) -> Source:
-        return open_source(word, cache=settings.cache, reading=settings.reading)
+        return open_source(word, cache=settings.cache, reading=settings.reading, s3=settings.s3)
 
     def opened_model(word: str, sha256: str, commit: str | None) -> BetaEarth:
         mirror = settings.weights.mirror
@@ -98,6 +99,7 @@ def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str |
             mirror=mirror,
             revision=None if mirror else commit,
             cache=settings.cache,
+            s3=settings.s3,
             report=report_to(emit),
         )
 

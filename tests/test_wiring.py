@@ -11,7 +11,8 @@ from betaearth.errors import ConfigError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.pipeline.job import variant_record
 from betaearth.settings import Settings, load_settings
-from betaearth.wiring import open_workshop
+from betaearth.wiring import means_of, open_workshop
+from tests.s3_server import owner_client
 from tests.weights_server import WeightsServer
 
 
@@ -66,3 +67,37 @@ def test_a_misspelt_path_is_named_as_such(tmp_path: Path) -> None:
     settings = load_settings({"cache": tmp_path, "model": "weights/robsut", "device": "cpu"})
     with pytest.raises(ConfigError, match="nor is there a file or folder weights/robsut on this machine"):
         open_workshop(settings, lambda _: None)
+
+
+def test_imagery_and_weights_are_read_through_the_settings_of_s3(
+    demo_files: dict[str, bytes],
+    s3_bucket: str,
+    s3_endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    client, bucket = owner_client(s3_endpoint), s3_bucket.removeprefix("s3://")
+    for name, data in demo_files.items():
+        client.put_object(Bucket=bucket, Key=f"weights/small/{name}", Body=data)
+    client.put_object(Bucket=bucket, Key="items.json", Body=b'{"type": "FeatureCollection", "features": []}')
+    client.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    source = f"{s3_bucket}/items.json"
+    settings = load_settings(
+        {
+            "source": source,
+            "model": "someone/small",
+            "cache": tmp_path / "run",
+            "weights": {"mirror": f"{s3_bucket}/weights"},
+            "s3": {"endpoint": s3_endpoint},
+            "device": "cpu",
+        }
+    )
+    workshop = open_workshop(settings, lambda _: None)
+    assert workshop.source.identity.startswith("items:sha256:")
+    again = settings.model_copy(update={"cache": tmp_path / "again"})
+    means = means_of(again, lambda _: None, source=None, model=None)
+    assert means.open_source(source).identity == workshop.source.identity
+    sha256 = workshop.model.weights_sha256
+    assert means.open_model("someone/small", sha256, None).weights_sha256 == sha256

@@ -14,6 +14,7 @@ from betaearth.analysis.rasters import RasterFile, embedding_file, quality_file
 from betaearth.analysis.sources import ItemOrHref, Source, locate, year_in_name
 from betaearth.errors import DataError
 from betaearth.scenes.hrefs import plain
+from betaearth.storage.s3_client import S3Options
 
 
 def open_embeddings(
@@ -23,6 +24,7 @@ def open_embeddings(
     bounds: Sequence[float] | None = None,
     asset: str = "embeddings",
     overview: int | None = None,
+    s3: S3Options | None = None,
 ) -> xarray.DataArray:
     """Open an annual embedding as unit vectors, whatever its encoding.
 
@@ -36,6 +38,7 @@ def open_embeddings(
         bounds: the same in units of the raster's projection.
         asset: key of the asset in the Item.
         overview: number of an overview, 0 the finest; None for full resolution.
+        s3: where S3 is; None leaves it to the AWS environment, as boto3 reads it.
 
     Returns:
         (band, y, x) float32 of unit length, NaN where there is no data; bands A00 to A63, x and y centres of pixels,
@@ -46,8 +49,8 @@ def open_embeddings(
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    source = locate(item_or_href, asset)
-    raster = embedding_file(source.href, overview)
+    source = locate(item_or_href, asset, s3)
+    raster = embedding_file(source.href, overview, s3)
     source = completed(source, raster)
     array = lazy_array(raster, attributes_of(source, "annual embedding, unit vectors"), year=source.year)
     array.encoding["source"] = plain(source.href)
@@ -61,6 +64,7 @@ def open_quality(
     bounds: Sequence[float] | None = None,
     asset: str = "quality",
     overview: int | None = None,
+    s3: S3Options | None = None,
 ) -> xarray.Dataset:
     """Open what an embedding rests on: `obs_count`, observations of a pixel, and `dispersion` of them, 0 to 1.
 
@@ -70,6 +74,7 @@ def open_quality(
         bounds: the same in units of the raster's projection.
         asset: key of the asset in the Item.
         overview: number of an overview, 0 the finest; None for full resolution.
+        s3: where S3 is; None leaves it to the AWS environment, as boto3 reads it.
 
     Returns:
         Two float32 arrays (y, x), lazily read, NaN where there is no data.
@@ -79,8 +84,8 @@ def open_quality(
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    source = locate(item_or_href, asset)
-    raster = quality_file(source.href, overview)
+    source = locate(item_or_href, asset, s3)
+    raster = quality_file(source.href, overview, s3)
     source = completed(source, raster)
     array = lazy_array(raster, attributes_of(source, "quality"), year=source.year)
     cut = _cut(array, raster, bbox, bounds, source)

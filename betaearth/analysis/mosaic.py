@@ -21,6 +21,7 @@ from betaearth.analysis.rasters import RasterFile, embedding_file
 from betaearth.analysis.sources import ItemOrHref, Source, locate
 from betaearth.errors import DataError
 from betaearth.grid.pixels import Bounds
+from betaearth.storage.s3_client import S3Options
 
 MOST_PX = 1 << 40
 """Pixels of a mosaic; more are a mistake in the units of `resolution`."""
@@ -35,6 +36,7 @@ def mosaic_embeddings(
     bounds: Sequence[float] | None = None,
     crs: str | int | CRS | None = None,
     resolution: float | None = None,
+    s3: S3Options | None = None,
 ) -> xarray.DataArray:
     """Put neighbouring products together, without seams between them.
 
@@ -49,6 +51,7 @@ def mosaic_embeddings(
         bounds: the same in units of the mosaic's projection.
         crs: projection of the mosaic; that of most items where None.
         resolution: edge of a pixel in units of it; that of the finest item where None. Overviews serve coarse ones.
+        s3: where S3 is; None leaves it to the AWS environment, as boto3 reads it.
 
     Returns:
         (band, y, x) float32 of unit length, NaN where there is no data, as from `open_embeddings`.
@@ -59,7 +62,7 @@ def mosaic_embeddings(
         ConfigError: an item may not be read.
         TransientError: the network or the server failed.
     """
-    parts = sorted(_parts(items), key=lambda part: (part.source.name, part.source.href))
+    parts = sorted(_parts(items, s3), key=lambda part: (part.source.name, part.source.href))
     source = _common([part.source for part in parts])
     target = _target_crs([part.raster for part in parts], crs)
     step = _step([part.raster for part in parts], target, resolution)
@@ -83,13 +86,13 @@ class _Part:
     raster: RasterFile
 
 
-def _parts(items: Iterable[ItemOrHref]) -> list[_Part]:
+def _parts(items: Iterable[ItemOrHref], s3: S3Options | None) -> list[_Part]:
     if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
         raise DataError("a mosaic is made of a list of items; open_embeddings opens one")
     parts = []
     for item in items:
-        source = locate(item, "embeddings")
-        raster = embedding_file(source.href)
+        source = locate(item, "embeddings", s3)
+        raster = embedding_file(source.href, s3=s3)
         parts.append(_Part(completed(source, raster), raster))
     if not parts:
         raise DataError("a mosaic of no items: give at least one")
@@ -137,7 +140,7 @@ def _at_resolution(raster: RasterFile, target: CRS, step: float) -> RasterFile:
     """Take the coarsest overview that is no coarser than what is wanted."""
     coarser = step / raster.canvas.pixel_in(target) * (1 + 1e-9)
     fitting = [level for level, factor in enumerate(raster.factors) if factor <= coarser]
-    return embedding_file(raster.href, max(fitting)) if fitting else raster
+    return embedding_file(raster.href, max(fitting), raster.s3) if fitting else raster
 
 
 def _touching(one: Bounds, other: Bounds) -> bool:

@@ -25,6 +25,7 @@ from betaearth.products.embedding import BAND_NAMES, DIMENSIONS
 from betaearth.products.pyramid import Place, strips
 from betaearth.products.quantise import NODATA, dequantise, to_unit_length
 from betaearth.scenes.hrefs import plain
+from betaearth.storage.s3_client import S3Options
 
 STRIP_PX = 1 << 17
 """Pixels that are decoded at once: 64 components of them in float64 are 64 MiB."""
@@ -57,6 +58,8 @@ class RasterFile:
     block_rows: int
     """Rows that are stored together."""
     decode: Decode
+    s3: S3Options | None = None
+    """Where S3 is; None leaves it to the AWS environment."""
 
     def read(self, place: Place, bands: slice | int = slice(None)) -> NDArray[np.float32]:
         """Read a window; all bands are read, whatever is asked for, since they are decoded together.
@@ -78,7 +81,7 @@ class RasterFile:
         out = np.empty((len(self.bands), *shape), np.float32)[bands]
         if not out.size:
             return out
-        with _opened(self.href, self.overview) as (_, file):
+        with _opened(self.href, self.overview, self.s3) as (_, file):
             for strip in self._strips(rows):
                 codes = self._stored(file, strip, columns)
                 for part in strips(len(codes), max(1, STRIP_PX // shape[1])):
@@ -105,7 +108,7 @@ class RasterFile:
         return read_codes(file, (slice(height - rows.stop, height - rows.start), columns))[::-1]
 
 
-def embedding_file(href: str, overview: int | None = None) -> RasterFile:
+def embedding_file(href: str, overview: int | None = None, s3: S3Options | None = None) -> RasterFile:
     """Look at a raster of embeddings.
 
     Raises:
@@ -113,13 +116,13 @@ def embedding_file(href: str, overview: int | None = None) -> RasterFile:
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    with _opened(href, overview) as (file, level):
+    with _opened(href, overview, s3) as (file, level):
         _check_embedding(file, plain(href))
         decode = _DECODERS[file.dtypes[0]]
-        return _described(href, level, full=file, overview=overview, bands=BAND_NAMES, decode=decode)
+        return _described(href, level, full=file, overview=overview, bands=BAND_NAMES, decode=decode, s3=s3)
 
 
-def quality_file(href: str, overview: int | None = None) -> RasterFile:
+def quality_file(href: str, overview: int | None = None, s3: S3Options | None = None) -> RasterFile:
     """Look at a raster of quality.
 
     Raises:
@@ -127,17 +130,17 @@ def quality_file(href: str, overview: int | None = None) -> RasterFile:
         ConfigError: it may not be read.
         TransientError: the network or the server failed.
     """
-    with _opened(href, overview) as (file, level):
+    with _opened(href, overview, s3) as (file, level):
         if file.descriptions != QUALITY_NAMES or set(file.dtypes) != {"uint16"}:
             raise DataError(f"{plain(href)} is {_kind(file)}; quality is {' and '.join(QUALITY_NAMES)} in uint16")
         decode = _Scaled(tuple(file.scales))
-        return _described(href, level, full=file, overview=overview, bands=QUALITY_NAMES, decode=decode)
+        return _described(href, level, full=file, overview=overview, bands=QUALITY_NAMES, decode=decode, s3=s3)
 
 
 @contextmanager
-def _opened(href: str, overview: int | None) -> Iterator[tuple[DatasetReader, DatasetReader]]:
+def _opened(href: str, overview: int | None, s3: S3Options | None) -> Iterator[tuple[DatasetReader, DatasetReader]]:
     """Open a raster, and of it the overview that is read; the same again where it is read in full."""
-    with files().open(href) as file:
+    with files(s3).open(href) as file:
         if overview is None:
             yield file, file
             return
@@ -156,6 +159,7 @@ def _described(
     overview: int | None,
     bands: tuple[str, ...],
     decode: Decode,
+    s3: S3Options | None,
 ) -> RasterFile:
     if full.crs is None:
         raise DataError(f"{plain(href)} does not say its projection")
@@ -179,6 +183,7 @@ def _described(
         upside_down=transform.e > 0,
         block_rows=level.block_shapes[0][0],
         decode=decode,
+        s3=s3,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from betaearth.errors import DataError
 from betaearth.scenes.files import Files
 from betaearth.scenes.hrefs import WEB, plain
 from betaearth.storage.open import local_path
+from betaearth.storage.s3_client import S3Options
 
 ItemOrHref = pystac.Item | Mapping[str, Any] | str | os.PathLike[str]
 """An Item, its JSON as a mapping, the address of that JSON, or the address of a GeoTIFF."""
@@ -39,6 +40,8 @@ class Source:
     collection: str | None = None
     year: int | None = None
     variant: str | None = None
+    s3: S3Options | None = None
+    """Where S3 is; None leaves it to the AWS environment."""
 
     @property
     def name(self) -> str:
@@ -46,22 +49,23 @@ class Source:
         return self.item or plain(self.href)
 
 
-@cache
-def files() -> Files:
-    """Return what opens files; one for the process, with its connections and patience."""
-    return Files()
+@lru_cache(maxsize=16)
+def files(s3: S3Options | None) -> Files:
+    """Return what opens files; one for the process and a place of S3, with its connections and patience."""
+    return Files(s3=s3)
 
 
 # A child must not talk over its parent's connections.
 os.register_at_fork(after_in_child=files.cache_clear)
 
 
-def locate(item_or_href: ItemOrHref, asset: str) -> Source:
+def locate(item_or_href: ItemOrHref, asset: str, s3: S3Options | None = None) -> Source:
     """Find the raster that is meant.
 
     Args:
         item_or_href: see `ItemOrHref`; hrefs of an Item are used as they are, signatures and all.
         asset: key of the asset, where it is an Item.
+        s3: where S3 is; None leaves it to the AWS environment.
 
     Raises:
         DataError: it is no Item and no address of one, or lacks the asset.
@@ -69,21 +73,23 @@ def locate(item_or_href: ItemOrHref, asset: str) -> Source:
         TransientError: the network or the server failed.
     """
     if isinstance(item_or_href, pystac.Item):
-        return _asset_of(item_or_href, asset)
+        return _asset_of(item_or_href, asset, s3)
     if isinstance(item_or_href, Mapping):
-        return _asset_of(_parsed(item_or_href, "the mapping", None), asset)
+        return _asset_of(_parsed(item_or_href, "the mapping", None), asset, s3)
     if not isinstance(item_or_href, str | os.PathLike):
         raise DataError(f"a {type(item_or_href).__name__} is nothing that can be opened: {_WANTED}")
     href = os.fspath(item_or_href)
     if not href:
         raise DataError(f"an empty address names nothing: {_WANTED}")
     path = urlsplit(href).path if href.startswith(WEB) else href
-    return Source(href) if path.lower().endswith(RASTER_SUFFIXES) else _asset_of(_read_item(href), asset)
+    if path.lower().endswith(RASTER_SUFFIXES):
+        return Source(href, s3=s3)
+    return _asset_of(_read_item(href, s3), asset, s3)
 
 
-def _read_item(href: str) -> pystac.Item:
+def _read_item(href: str, s3: S3Options | None) -> pystac.Item:
     where = plain(href)
-    data = files().read_bytes(href)
+    data = files(s3).read_bytes(href)
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -108,7 +114,7 @@ def _parsed(document: Mapping[str, Any], where: str, href: str | None) -> pystac
         raise DataError(f"{where} is no valid STAC Item ({type(error).__name__}: {error})") from error
 
 
-def _asset_of(item: pystac.Item, key: str) -> Source:
+def _asset_of(item: pystac.Item, key: str, s3: S3Options | None) -> Source:
     asset = item.assets.get(key)
     if asset is None:
         raise DataError(f"{item.id} has no asset {key!r}; it has {', '.join(sorted(item.assets)) or 'none'}")
@@ -125,6 +131,7 @@ def _asset_of(item: pystac.Item, key: str) -> Source:
         collection=_text(item, "collection", item.collection_id),
         year=_year(item),
         variant=_text(item, "variant", model.get("variant") if isinstance(model, Mapping) else None),
+        s3=s3,
     )
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from betaearth.cli.options import JsonOption, SchemasOption, StoreOption, settings_from
+from betaearth.cli.options import (
+    JsonOption,
+    ObservationsOption,
+    SchemasOption,
+    StoreOption,
+    ValidOption,
+    settings_from,
+)
 
 if TYPE_CHECKING:
     from betaearth.stac.audit_findings import AuditReport, Finding
@@ -44,19 +51,24 @@ def audit(
     repair: RepairOption = False,
     grace: GraceOption = 24.0,
     collection: CollectionOption = None,
+    min_valid_fraction: ValidOption = None,
+    min_observations: ObservationsOption = None,
     schemas: SchemasOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hold a store's files, manifests, Items, catalogs and mirror against each other, in both directions.
 
     Exit code 0: all is as it should be, or was put right; 65: something is not. Foreign files are told of and never
-    touched; neither they nor what publishing leaves behind in the normal course of things is a fault.
+    touched; neither they nor what publishing leaves behind in the normal course of things is a fault. Give it the
+    thresholds that publishing has: what they keep out is no fault, and --repair publishes what they let in.
     """
     from betaearth import wiring
     from betaearth.errors import DataError
     from betaearth.stac.audit import audit as audit_store
 
-    settings = settings_from(store=store, schemas=schemas)
+    settings = settings_from(
+        store=store, schemas=schemas, min_valid_fraction=min_valid_fraction, min_observations=min_observations
+    )
     report = audit_store(
         wiring.store_of(settings, make=False) if repair else wiring.published_store_of(settings),
         deep=deep,

@@ -64,6 +64,7 @@ def reproduce(
     from betaearth.errors import DataError
     from betaearth.pipeline.original import read_original
     from betaearth.pipeline.reproduce import reproduce as reproduce_item
+    from betaearth.storage.files import replace_file
     from betaearth.storage.locations import Location
 
     settings = settings_from(device=device, workers=workers)
@@ -74,7 +75,7 @@ def reproduce(
         report = reproduce_item(original, wiring.means_of(settings, emit, source=source, model=model), emit=emit)
     path = out / report.file_name
     with writable(out):
-        path.write_bytes(report.to_bytes())
+        replace_file(path, report.to_bytes())
     typer.echo(report.to_bytes().decode() if as_json else reproduction_text(report, path), nl=not as_json)
     if not report.reproduced:
         raise DataError(f"{report.item_id} was not reproduced: {report.verdict}")
@@ -114,6 +115,6 @@ def reproduction_text(report: Reproduction, path: Path) -> str:
 
 def indented(text: str, by: int) -> str:
     """Let no line of what a stranger's document says look like one of ours."""
-    from betaearth.stac.verification import printable
+    from betaearth.storage.discretion import printable
 
     return printable(text).replace("\n", "\n" + " " * by)

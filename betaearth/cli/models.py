@@ -101,7 +101,7 @@ def fetch_model(
     rows = []
     with progress() as emit:
         for repo, options, licence in wanted:
-            made = fetch(repo, options, cache=settings.cache, ask_again=True, report=report_to(emit))
+            made = fetch(repo, options, cache=settings.cache, s3=settings.s3, ask_again=True, report=report_to(emit))
             find_weights(made.weights.path).check_digest(options.sha256)  # what is there already may be damaged
             rows.append(fetched_row(made, licence))
             if repo == wanted[0][0]:

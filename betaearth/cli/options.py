@@ -46,6 +46,14 @@ SchemasOption = Annotated[
     Path | None,
     typer.Option("--schemas", help="Folder of STAC extension schemas with an index.json, to validate Items against."),
 ]
+ValidOption = Annotated[
+    float | None,
+    typer.Option("--min-valid-fraction", help="Share of pixels that a product must have observed.  [default: 0]"),
+]
+ObservationsOption = Annotated[
+    float | None,
+    typer.Option("--min-observations", help="Mean observations of a valid pixel, at least.  [default: 1]"),
+]
 YearsOption = Annotated[list[int], typer.Option("--years", metavar="YEAR ...", help="Calendar years.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RefreshOption = Annotated[

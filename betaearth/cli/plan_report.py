@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cli.report import size_text
+from betaearth.storage.discretion import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def forecast_text(forecast: Forecast) -> str:
     cost = "" if forecast.cost is None else f", {forecast.cost:.2f} at {forecast.hourly_cost:g} an hour"
     sums = (
         f"{forecast.tile_years} to be made: about {forecast.scenes} scenes, {size_text(forecast.bytes_in)} in, "
-        f"{size_text(forecast.bytes_out)} out, {forecast.hours:.3g} {forecast.unit} on {_safe(rates.device)}{cost}"
+        f"{size_text(forecast.bytes_out)} out, {forecast.hours:.3g} {forecast.unit} on {_line_of(rates.device)}{cost}"
     )
     if rates.basis == "reckoned":
         return (
@@ -102,7 +103,7 @@ def forecast_text(forecast: Forecast) -> str:
             f"tile-year and a trial on this machine, whose pace is not another's"
         )
     return (
-        f"{sums}\nmeasured; products: {rates.products}, on {_safe(rates.device)}; manifests: {rates.manifests}, of "
+        f"{sums}\nmeasured; products: {rates.products}, on {_line_of(rates.device)}; manifests: {rates.manifests}, of "
         f"{rates.basis}; hours include the reading"
     )
 
@@ -113,10 +114,10 @@ def _line(entry: Planned) -> str:
 
 
 def _cut(text: str) -> str:
-    text = _safe(text)
+    text = _line_of(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def _safe(text: str) -> str:
-    """Show what could move a terminal's cursor as its escape."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+def _line_of(text: str) -> str:
+    """Return a text that stays on its line and steers no terminal."""
+    return printable(text).replace("\n", "\\n")

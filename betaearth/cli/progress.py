@@ -44,6 +44,7 @@ from betaearth.events import (
     TileYearSkipped,
     TileYearStarted,
 )
+from betaearth.storage.discretion import printable
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
@@ -92,9 +93,14 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
     """Show one of our errors: a sentence on a terminal, a JSON line elsewhere."""
     kind = type(error).__name__
     if sys.stderr.isatty():
-        Console(stderr=True).print(f"[bold red]{kind}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]{kind}[/]: {shown(str(error))}", highlight=False, soft_wrap=True)
     else:
         json_log().error("failed", kind=kind, message=str(error), exit_code=code)
+
+
+def shown(said: str) -> str:
+    """Spell words that may quote a stranger's document, in rich's markup: they steer nothing, and begin no line."""
+    return escape(printable(said)).replace("\n", "\n  ")
 
 
 def reading(requests: int, size: int) -> str:
@@ -118,23 +124,23 @@ class TimeLeftColumn(ProgressColumn):
 
 def line_of(event: Event, *, verbose: bool) -> str | None:
     """Spell an event as a line for people, in rich's markup; None for one that only moves a bar."""
-    of = escape(f"{event.cell} {event.year}") if isinstance(event, TileYearEvent) else ""
+    of = shown(f"{event.cell} {event.year}") if isinstance(event, TileYearEvent) else ""
     line = None
     match event:
         case Notice():
-            line = f"[yellow]{escape(event.message)}[/]"
+            line = f"[yellow]{shown(event.message)}[/]"
         case Resumed():
             line = f"{of}: goes on after {event.scenes} scenes that an earlier run had finished"
         case SceneEncoded() if verbose:
-            line = f"{of}: {escape(event.scene)}"
+            line = f"{of}: {shown(event.scene)}"
         case GranuleDropped():
-            line = f"[yellow]{escape(event.granule)} left out: {escape(event.reason)}[/]"
+            line = f"[yellow]{shown(event.granule)} left out: {shown(event.reason)}[/]"
         case TileYearFinished():
             line = f"{of}: {event.outcome} in {event.seconds:.1f} s{reading(event.requests, event.bytes_read)}"
         case TileYearSkipped():
             line = f"{of}: there already, skipped"
         case TileYearFailed():
-            line = f"[red]{of}: {escape(event.error)}[/]"
+            line = f"[red]{of}: {shown(event.error)}[/]"
         case CatalogPublished():
             line = f"catalog: {event.items} items, {event.written} files written"
     return line

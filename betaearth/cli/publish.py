@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from betaearth.cli.options import JsonOption, SchemasOption, StoreOption, settings_from
+from betaearth.cli.options import (
+    JsonOption,
+    ObservationsOption,
+    SchemasOption,
+    StoreOption,
+    ValidOption,
+    settings_from,
+)
 from betaearth.cli.progress import progress
 from betaearth.cli.report import publish_row, publish_text, refuse_skipped
 
@@ -19,14 +26,6 @@ ShardOption = Annotated[
         help="Publish the tile-years of this file alone, a JSON object with cell, year and prefix a line: what a run "
         "puts under runs/RUN/shards/.  [default: all, and coverage and gaps anew]",
     ),
-]
-ValidOption = Annotated[
-    float | None,
-    typer.Option("--min-valid-fraction", help="Share of pixels that a product must have observed.  [default: 0]"),
-]
-ObservationsOption = Annotated[
-    float | None,
-    typer.Option("--min-observations", help="Mean observations of a valid pixel, at least.  [default: 1]"),
 ]
 
 

@@ -144,15 +144,19 @@ def publish_row(report: PublishReport) -> dict[str, Any]:
     """Describe a publish as plain values."""
     return {
         "items": report.items,
+        "tile_years": report.tile_years,
         "written": report.written,
         "skipped": dict(report.skipped),
+        "unreadable": dict(report.unreadable),
         "unchecked": list(report.unchecked),
     }
 
 
 def publish_text(report: PublishReport) -> str:
     """Render a publish for people; what could not be validated is said, not passed over."""
-    text = f"{report.items} items in the catalog, {report.written} files written"
+    text = f"{report.items} of {report.tile_years} tile-years have an Item, {report.written} files written"
+    for reason in report.unreadable.values():
+        text += f"; not read: {reason}"
     if report.unchecked:
         text += f"; {len(report.unchecked)} declared extensions were not validated: --schemas brings their schemas"
     return text

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from betaearth.storage.store import Store
 
+MOST_CONNECTIONS = 512
+"""Open at once; whoever comes beyond them is told to try again (503), so that the memory has an end."""
+
 HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 
@@ -39,7 +42,7 @@ def serve_store(store: Store, *, host: str, port: int) -> None:
     with listener_at(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
         typer.echo(f"http://{name}:{listener.getsockname()[1]}/catalog.json")
-        config = uvicorn.Config(application, log_level="warning", lifespan="off")
+        config = uvicorn.Config(application, log_level="warning", lifespan="off", limit_concurrency=MOST_CONNECTIONS)
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -57,4 +60,6 @@ def listener_at(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from error

@@ -15,6 +15,7 @@ from betaearth.nn.variants import VARIANTS, named_variant
 from betaearth.nn.weight_cache import COMMIT, CachedWeights, WeightCache, default_cache
 from betaearth.nn.weight_files import DEMO, SUFFIXES, WeightFile, find_weights
 from betaearth.storage.folder import folder_errors
+from betaearth.storage.s3_client import S3Options
 
 
 class WeightsOptions(BaseModel):
@@ -50,6 +51,7 @@ def fetch_repository(
     repo: str,
     *,
     cache: str | Path | None = None,
+    s3: S3Options | None = None,
     revision: str | None = None,
     mirror: str | None = None,
     sha256: str | None = None,
@@ -62,6 +64,7 @@ def fetch_repository(
     Args:
         repo: hub id, `owner/name`; need not be one of our variants.
         cache: root of the cache; None takes `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`.
+        s3: where a mirror on S3 is; None leaves it to the AWS environment.
         revision: branch, tag or commit on the hub; None takes what was fetched last, else the main branch.
         mirror: `https://host/path`, `s3://bucket/prefix` or a folder, instead of the hub.
         sha256: digest that the file of weights must have.
@@ -72,7 +75,7 @@ def fetch_repository(
         TransientError: no network, and it is not in the cache.
     """
     options = WeightsOptions.of(mirror=mirror, revision=revision, sha256=sha256)
-    return fetch(repo, options, cache=cache, report=report).weights.folder
+    return fetch(repo, options, cache=cache, s3=s3, report=report).weights.folder
 
 
 def fetch(
@@ -80,6 +83,7 @@ def fetch(
     options: WeightsOptions,
     *,
     cache: str | Path | None = None,
+    s3: S3Options | None = None,
     ask_again: bool = False,
     report: Report | None = None,
 ) -> Fetched:
@@ -89,6 +93,7 @@ def fetch(
         repo: hub id, `owner/name`.
         options: where from, and which.
         cache: root of the cache; None takes the default.
+        s3: where a mirror on S3 is; None leaves it to the AWS environment.
         ask_again: whether to ask the hub what the revision is now, although the cache knows what it was, and to make
             what is found the version that an unpinned name means. What a digest or a commit names cannot have moved,
             and a mirror is not asked: its digest is the way to say that it moved.
@@ -99,7 +104,7 @@ def fetch(
             mirror, which has none.
         TransientError: no network.
     """
-    mirror = Mirror(options.mirror) if options.mirror else None
+    mirror = Mirror(options.mirror, s3) if options.mirror else None
     if mirror and options.revision:
         raise ConfigError(
             f"a mirror holds one revision, so {options.revision!r} cannot be chosen there: pin it by its sha256"
@@ -130,6 +135,7 @@ def locate_weights(
     options: WeightsOptions,
     *,
     cache: str | Path | None = None,
+    s3: S3Options | None = None,
     report: Report | None = None,
 ) -> WeightFile:
     """Find the weights of a variant, a hub repository or a path, downloaded where the cache lacks them.
@@ -138,6 +144,7 @@ def locate_weights(
         name_or_path: `demo`, a file or folder, a variant's name, or a hub id.
         options: where to fetch from, which matters to downloads alone, and which weights they must be.
         cache: root of the cache; None takes the default.
+        s3: where a mirror on S3 is; None leaves it to the AWS environment.
         report: called as bytes arrive.
 
     Raises:
@@ -154,7 +161,7 @@ def locate_weights(
     else:
         repo = repository_of(name_or_path)
         try:
-            file = find_weights(fetch(repo, options, cache=cache, report=report).weights.path)
+            file = find_weights(fetch(repo, options, cache=cache, s3=s3, report=report).weights.path)
         except (ConfigError, TransientError) as error:
             if named_variant(repo):
                 raise

@@ -15,6 +15,7 @@ from betaearth.errors import ConfigError
 from betaearth.nn.hub import without_credentials
 from betaearth.storage.objects import stream_object
 from betaearth.storage.open import local_path
+from betaearth.storage.s3_client import S3Options
 from betaearth.storage.web import stream_web
 
 KINDS = "https://host/path, s3://bucket/prefix, or a folder"
@@ -26,6 +27,8 @@ class Mirror:
 
     uri: str
     """As it was given, perhaps with credentials: `https://user:password@host/path?token`."""
+    s3: S3Options | None = None
+    """Where S3 is; None leaves it to the AWS environment."""
 
     def __post_init__(self) -> None:
         """Check the address.
@@ -80,7 +83,7 @@ class Mirror:
         parts = urlsplit(self.uri)
         uri = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{place}"))
         if parts.scheme == "s3":
-            return stream_object(uri)
+            return stream_object(uri, self.s3)
         # In the clear nothing beyond the loopback is read, so a redirect from there is not followed.
         return stream_web(uri, redirect=parts.scheme == "https")
 

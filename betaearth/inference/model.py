@@ -26,6 +26,7 @@ from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.variants import DEFAULT_VARIANT, Variant, named_variant
 from betaearth.nn.weights import build_network, identify_as, load_state_dict
 from betaearth.scenes.model import Sensor
+from betaearth.storage.s3_client import S3Options
 
 
 class BetaEarth:
@@ -69,6 +70,7 @@ class BetaEarth:
         mirror: str | None = None,
         sha256: str | None = None,
         cache: str | Path | None = None,
+        s3: S3Options | None = None,
         report: Report | None = None,
     ) -> BetaEarth:
         """Load a variant; what is neither shipped, nor at a path, nor in the cache is downloaded into it.
@@ -90,6 +92,7 @@ class BetaEarth:
                 `{mirror}/betaearth-rgb-only/model.safetensors`.
             sha256: digest that the file of weights must have.
             cache: root of the cache; None takes `$XDG_CACHE_HOME/betaearth`, else `~/.cache/betaearth`.
+            s3: where a mirror on S3 is; None leaves it to the AWS environment.
             report: called with a file's name, its bytes that arrived so far, and all its bytes where they are known.
 
         Raises:
@@ -99,10 +102,10 @@ class BetaEarth:
         """
         target = _device(device)
         options = WeightsOptions.of(mirror=mirror, revision=revision, sha256=sha256)
-        weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache, report=report))
+        weights = load_state_dict(locate_weights(repo_or_path, options, cache=cache, s3=s3, report=report))
         variant = identify_as(weights, named_variant(str(repo_or_path)))
         network = build_network(weights)
-        fetch = partial(fetch_repository, cache=cache, mirror=mirror, report=report)
+        fetch = partial(fetch_repository, cache=cache, mirror=mirror, s3=s3, report=report)
         backbone = give_backbone(network, weights, dinov3_weights, fetch)
         sha256 = weights.sha256
         return cls(_placed(network, target), variant, weights_sha256=sha256, origin=weights.origin, backbone=backbone)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
+
 from betaearth.errors import DataError
 from betaearth.events import BlockStarted, Emit, GranuleDropped, Notice, Resumed, SceneEncoded, ScenesSelected
 from betaearth.inference.blocks import Block, blocks
@@ -17,6 +19,7 @@ from betaearth.pipeline.checkpoint import Checkpoint
 from betaearth.pipeline.choice import Choice, since
 from betaearth.pipeline.job import Job
 from betaearth.pipeline.ledger import Ledger
+from betaearth.pipeline.processor import processor_name
 from betaearth.pipeline.scene_outputs import SceneOutputs
 from betaearth.products.draft import Draft
 from betaearth.products.embedding import Embedding
@@ -38,7 +41,7 @@ class Annual:
     reason: str | None
     """Why none was."""
     computed: Mapping[str, str] = field(default_factory=dict)
-    """On which device and in which arithmetic; empty where nothing was."""
+    """On which device and processor, by how many threads, in which arithmetic; empty where nothing was."""
     traffic: Traffic = field(default_factory=lambda: Traffic(0, 0))
     """What was asked of servers for it."""
 
@@ -139,7 +142,12 @@ def compute_annual(
     if not draft.observed:
         reason = "no chosen scene has a valid pixel over the grid"
         return Annual(choice, ledger, observed=False, reason=reason, traffic=traffic)
-    computed = {"device": model.device_name, "precision": model.arithmetic(job.options.inference.precision).value}
+    computed = {
+        "device": model.device_name,
+        "processor": processor_name(),
+        "threads": str(torch.get_num_threads()),  # sums in other parts round otherwise
+        "precision": model.arithmetic(job.options.inference.precision).value,
+    }
     return Annual(choice, ledger, observed=True, reason=None, computed=computed, traffic=traffic)
 
 

@@ -21,12 +21,12 @@ from betaearth.stac.described import (
     MANIFEST_ASSET,
     Described,
     check_digests,
-    check_place,
     described,
     parse_item,
     parse_manifest,
     save,
 )
+from betaearth.stac.place import check_place
 from betaearth.stac.versions import version_id
 from betaearth.storage.locations import Location
 

@@ -105,11 +105,14 @@ class _Attempt:
 
     def report(self, seconds: float) -> Reproduction:
         """Sum up."""
-        manifest, verdict = self.original.manifest, self._verdict()
+        manifest = self.original.manifest
         here = Maker(
             software=software(backbone=_has_backbone(manifest)), computed=self.made.computed if self.made else {}
         )
         there = Maker(software=manifest.software, computed=manifest.computed)
+        unlike = maker_differences(there, here, computed=self.made is not None)
+        verdict = self._verdict(same_maker=not unlike)
+        self.differences += unlike
         created = datetime.now(UTC).replace(microsecond=0)
         return Reproduction.close(
             Findings(
@@ -120,7 +123,7 @@ class _Attempt:
                 verdict=verdict,
                 statement=f"On {created:%Y-%m-%d}, betaearth {__version__} {self._outcome(verdict)}.",
                 prevented_by=self.prevented_by,
-                differences=[*self.differences, *maker_differences(there, here, computed=self.made is not None)],
+                differences=self.differences,
                 published=_digests(manifest),
                 recomputed=_digests(self.made) if self.made else None,
                 agreement=AgreementRecord(**asdict(self.agreement)) if self.agreement else None,
@@ -224,13 +227,13 @@ class _Attempt:
             self.original.fetch_rasters(theirs)
             self.agreement = compare_products(ours, theirs, made.dtype)
 
-    def _verdict(self) -> Verdict:
+    def _verdict(self, *, same_maker: bool) -> Verdict:
         if self.made is None:
             return Verdict.IMPOSSIBLE
         if _digests(self.made) == _digests(self.original.manifest):
             return Verdict.IDENTICAL
         same_sources = self.made.sources_digest == self.original.manifest.sources_digest
-        if self.agreement and same_sources and is_equivalent(self.agreement):
+        if self.agreement and same_sources and not same_maker and is_equivalent(self.agreement):
             return Verdict.EQUIVALENT
         return Verdict.DIFFERENT
 
@@ -247,8 +250,12 @@ class _Attempt:
             return f"made {name} again from the same granules, and its vectors are the same within rounding: {cosines}"
         return (
             f"made {name} again, and it is another product: {cosines}, {agreement.valid_equal:.2%} of the pixels "
-            f"observed alike, {agreement.counts_equal:.2%} as often"
+            f"observed alike, {agreement.counts_equal:.2%} as often{self._unexplained()}"
         )
+
+    def _unexplained(self) -> str:
+        """What is to be said where even one byte is too many."""
+        return "" if self.differences else "; nothing recorded differs, so every byte should be the same"
 
 
 def is_equivalent(agreement: Agreement) -> bool:

@@ -33,7 +33,8 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
     """Every file, byte for byte."""
     EQUIVALENT = "equivalent"
-    """Of the same granules, the same pixels observed as often, and vectors within `MIN_COSINE` and `MEAN_COSINE`."""
+    """Of the same granules, the same pixels observed as often, and vectors within `MIN_COSINE` and `MEAN_COSINE`; by
+    another maker, since the same software, processor, threads and device make the same bytes."""
     DIFFERENT = "different"
     """It could be made again, and is another one."""
     IMPOSSIBLE = "impossible"
@@ -70,7 +71,7 @@ class AgreementRecord(Record):
 
 
 class Thresholds(Record):
-    """What the verdict `equivalent` takes, besides the same granules, observed pixels and counts."""
+    """What the verdict `equivalent` takes, besides the same granules, observed pixels and counts, and another maker."""
 
     cosine_min: float = MIN_COSINE
     cosine_mean: float = MEAN_COSINE
@@ -82,7 +83,7 @@ class Maker(Record):
     software: dict[str, str]
     """Package to version, and the platform."""
     computed: dict[str, str]
-    """`device` and `precision`."""
+    """`device`, `processor`, `threads` and `precision`."""
 
 
 class Findings(Record):

@@ -194,7 +194,8 @@ class Manifest(Record):
     software: dict[str, str]
     """Package to version, and the platform."""
     computed: dict[str, str] = Field(default_factory=dict)
-    """`device`, and `precision`: what was used, which may be less than was asked for."""
+    """`device`; `processor`, the model of the one that did the rest; `threads` of it, by whose number sums round; and
+    `precision`: what was used, which may be less than was asked for."""
     reading: dict[str, int] = Field(default_factory=dict)
     """`requests` and `bytes` that were asked of servers for it, by the process that finished it; `seconds` are its,
     too."""

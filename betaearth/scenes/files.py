@@ -19,6 +19,7 @@ from betaearth.scenes.signing import Signer
 from betaearth.scenes.window_cache import WindowCache
 from betaearth.storage.objects import ObjectPart, S3Ranges, part_of, read_object
 from betaearth.storage.open import local_path
+from betaearth.storage.s3_client import S3Options
 
 __all__ = ["Files", "Traffic"]
 
@@ -31,7 +32,12 @@ class Files:
     """Opens and reads files by their hrefs; threads share it."""
 
     def __init__(
-        self, *, signer: Signer | None = None, cache: Path | None = None, patience: Patience | None = None
+        self,
+        *,
+        signer: Signer | None = None,
+        cache: Path | None = None,
+        patience: Patience | None = None,
+        s3: S3Options | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -39,12 +45,14 @@ class Files:
             signer: signs what it says it signs, when it is read.
             cache: folder in which windows of remote files are kept; nothing is kept where None.
             patience: with slow and failing web servers.
+            s3: where S3 is; None leaves it to the AWS environment.
         """
         self.windows = WindowCache(cache) if cache is not None else None
         """What is kept of remote files."""
         self._client = Client(signer=signer, patience=patience)
         prepare()
-        self._buckets = S3Ranges()
+        self._s3 = s3
+        self._buckets = S3Ranges(s3)
 
     @property
     def traffic(self) -> Traffic:
@@ -93,7 +101,7 @@ class Files:
         """
         if href.startswith(WEB):
             return self._client.get(href).body
-        data = read_object(href)
+        data = read_object(href, self._s3)
         if href.startswith("s3://"):
             self._client.count(1, len(data))
         return data

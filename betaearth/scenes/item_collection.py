@@ -16,10 +16,8 @@ from betaearth.scenes.granules import matching, parse_item, to_granule
 from betaearth.scenes.hrefs import plain, recorded
 from betaearth.scenes.model import Granule, Sensor
 from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, SourceProfile
-from betaearth.storage.objects import read_object
 from betaearth.storage.open import local_path
 
-REMOTE = ("http://", "https://")
 DIGITS = 12
 """Hexadecimal digits of a profile's digest that stand in an identity."""
 
@@ -33,7 +31,7 @@ class ItemCollectionSource:
     profile: SourceProfile = PLANETARY_COMPUTER_SPELLING
     """How its Items spell collections and assets."""
     files: Files = field(default_factory=Files, compare=False, repr=False)
-    """Opens its assets, and itself where it lies on a web server."""
+    """Opens its assets, and itself."""
 
     @property
     def identity(self) -> str:
@@ -72,7 +70,7 @@ class ItemCollectionSource:
 
     @cached_property
     def _content(self) -> bytes:
-        return self.files.read_bytes(self.uri) if self.uri.startswith(REMOTE) else read_object(self.uri)
+        return self.files.read_bytes(self.uri)
 
     @cached_property
     def _base(self) -> str:

@@ -1,9 +1,9 @@
 """The audit: objects, manifests, Items, catalogs and mirror held against each other, in both directions.
 
-It reads one listing, block by block, and what lies in each; what it keeps in memory is a block, and a line for each row
-of a year's mirror. What is younger than the grace may be under way and is not judged: pods and publishers may work
-meanwhile. With `repair`, each thing is put right as soon as it is found to be wrong, from the Items up, so that
-whatever rests on it is judged by what it is then.
+It reads one listing, block by block, and what lies in each; what it keeps in memory is some blocks, a line for each
+Item of a collection, and one for each row of a year's mirror. What is younger than the grace may be under way and is
+not judged: pods and publishers may work meanwhile. With `repair`, each thing is put right as soon as it is found to be
+wrong, from the Items up, so that whatever rests on it is judged by what it is then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from betaearth.errors import DataError
 from betaearth.products.runs import RUNS
 from betaearth.stac.audit_block import BlockJudgement, again, judge_blocks, readable
 from betaearth.stac.audit_collection import (
@@ -66,10 +67,15 @@ def audit(
         options: what a product must be like to be published.
 
     Raises:
+        DataError: there is no such collection.
         TransientError: the store failed, or others kept changing a document that was to be repaired.
         ConfigError: the schema folder is none, or the store may not be used so.
     """
     options = options or PublishOptions()
+    if collection is not None and next(store.list(f"{collection}/"), None) is None:
+        raise DataError(
+            f"{store.uri} holds no collection {collection}; `betaearth plan --json` names yours in prefixes"
+        )
     lens = Lens(deep, datetime.now(UTC) - grace, options)
 
     def cover(name: str) -> None:

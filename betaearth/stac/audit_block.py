@@ -17,11 +17,10 @@ from betaearth.stac.audit_tile_year import Judgement, Lens, judge_tile_year
 from betaearth.stac.document import from_bytes
 from betaearth.stac.documents import Documents
 from betaearth.stac.leaf import Mark, Settled, marks_of, says, with_tile_years
+from betaearth.stac.merging import LARGEST_DOCUMENT
 from betaearth.stac.tree import Node, stored_links
 
 _CELL = re.compile(r"[0-9]{1,6}[ud]_[0-9]{1,6}[rl]")
-LARGEST_CATALOG = 64 << 20
-"""Bytes beyond which a document is no catalog of ours."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class BlockJudgement:
 def readable(documents: Documents, key: str) -> Readable:
     """Read a document of the catalog."""
     try:
-        stored = documents.store.find(key, limit=LARGEST_CATALOG)
+        stored = documents.store.find(key, limit=LARGEST_DOCUMENT)
     except DataError as error:
         return Readable(None, str(error))
     return usable(documents, key, stored.data if stored else None)

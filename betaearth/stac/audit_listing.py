@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from betaearth.products.keys import TILE_YEAR_PREFIX, parse_manifest_key
-from betaearth.products.runs import RUNS
 from betaearth.stac.listing import ItemName, parse_item_key
-from betaearth.stac.tree import ROOT_KEY, Node
+from betaearth.stac.tree import Node
 from betaearth.stac.versions import FILES
 from betaearth.storage.store import Entry
 
 _BLOCK = re.compile(rf"(?P<folder>{TILE_YEAR_PREFIX.rpartition('/')[0]})/(?P<rest>.+)", re.DOTALL)
 _CATALOG = re.compile(r"(?P<folder>[a-z0-9_-]{1,200}/[0-9]{4}(/r[0-9a-f]{2,6}-c[0-9a-f]{2,6})?)/catalog\.json")
 _COLLECTION = re.compile(r"(?P<collection>[a-z0-9_-]{1,200})/collection\.json")
-_PART = re.compile(r"[a-z0-9_-]{1,200}/items/year=(?P<year>[0-9]{4})/part-[0-9a-f]{16}\.parquet")
+_PART = re.compile(r"[a-z0-9_-]{1,200}/items/year=[0-9]{4}/part-[0-9a-f]{16}\.parquet")
 _COVERAGE = re.compile(r"[a-z0-9_-]{1,200}/coverage/year=[0-9]{4}/(coverage|gaps)-[0-9a-f]{16}\.geojson")
 _PRODUCT_FILE = re.compile(rf"(?P<prefix>{TILE_YEAR_PREFIX})/(?P<product>[0-9a-f]{{12}})/(?P<name>[^/]+)")
 _WITHDRAWN = re.compile(
@@ -158,17 +157,6 @@ def block_objects(folder: str, entries: Iterable[Entry]) -> BlockObjects:
         else:
             block.foreign.append(entry.key)
     return block
-
-
-def is_record(key: str) -> bool:
-    """Whether a key is the root's, or one of a run."""
-    return key == ROOT_KEY or key.startswith(f"{RUNS}/")
-
-
-def part_year(key: str) -> int | None:
-    """Year of a part of a mirror; None where the key is of something else."""
-    match = _PART.fullmatch(key)
-    return int(match["year"]) if match else None
 
 
 def newest(entries: Mapping[str, Entry]) -> float:

@@ -22,7 +22,7 @@ LARGEST_PART = 4 << 30
 """Bytes beyond which an object is no part of ours."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What the mirror should have of a current Item."""
 
@@ -69,12 +69,16 @@ class MirrorJudge:
             expected: year to id to what there should be.
         """
         judged = MirrorJudgement()
-        found: dict[int, dict[str, list[tuple[str, Row]]]] = defaultdict(lambda: defaultdict(list))
+        parts: dict[int, list[Part]] = defaultdict(list)
         for part in self._parts(assets, judged):
-            for name, row in self._rows(part, judged).items():
-                found[part.year][name].append((part.key(self._collection), row))
-        for year in sorted(found.keys() | expected.keys()):
-            self._judge_year(year, found[year], expected.get(year, {}), judged)
+            parts[part.year].append(part)
+        for year in sorted(parts.keys() | expected.keys()):
+            found: dict[str, list[tuple[str, str]]] = defaultdict(list)  # a year's rows, which may be millions
+            for part in parts[year]:
+                key = part.key(self._collection)
+                for name, row in self._rows(part, judged).items():
+                    found[name].append((key, row.digest))
+            self._judge_year(year, found, expected.get(year, {}), judged)
         return judged
 
     def _parts(self, assets: Assets, judged: MirrorJudgement) -> Iterator[Part]:
@@ -115,18 +119,18 @@ class MirrorJudge:
     def _judge_year(
         self,
         year: int,
-        found: Mapping[str, list[tuple[str, Row]]],
+        found: Mapping[str, list[tuple[str, str]]],
         expected: Mapping[str, Expected],
         judged: MirrorJudgement,
     ) -> None:
         for name, rows in sorted(found.items()):
-            key, row = rows[0]
+            key, digest = rows[0]
             should = expected.get(name) or self._published_since(year, name)
             if len(rows) > 1:
                 kind, where, detail = Kind.DUPLICATE_ROW, f"{key}#{name}", f"{len(rows)} listed parts have a row of it"
             elif should is None:
                 kind, where, detail = Kind.EXTRA_ROW, f"{key}#{name}", "there is no such Item"
-            elif should.digest not in {None, row.digest} and self._digest_now(should.key) != row.digest:
+            elif should.digest not in {None, digest} and self._digest_now(should.key) != digest:
                 kind, where, detail = Kind.STALE_ROW, f"{key}#{name}", f"it is not the row of {should.key}"
             else:
                 continue

@@ -121,6 +121,11 @@ class CoverageFiles:
     files: Mapping[str, bytes]
     """Object key to content."""
 
+    @staticmethod
+    def listed(assets: Mapping[str, Any], year: int) -> dict[str, Any]:
+        """What a Collection lists of a year now, asset key to asset."""
+        return {key: assets[key] for name in TITLES if (key := f"{name}-{year}") in assets}
+
 
 def coverage_files(collection: str, year: int, standings: Mapping[str, Standing], grid: MajorTomGrid) -> CoverageFiles:
     """Describe a year.

@@ -10,13 +10,11 @@ from typing import Any
 
 from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
-from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
-from betaearth.products.fingerprint import fingerprint, product_digest, request_digest, sources_digest
-from betaearth.products.keys import collection_id, manifest_key, parse_manifest_key, tile_year_prefix
+from betaearth.products.fingerprint import fingerprint, request_digest, sources_digest
+from betaearth.products.keys import manifest_key, parse_manifest_key, tile_year_prefix
 from betaearth.products.manifest import Fate, Manifest
 from betaearth.stac.document import Document, from_bytes
 from betaearth.stac.item import Succession
-from betaearth.stac.titles import is_synthetic, product_version
 from betaearth.stac.versions import LARGEST_MANIFEST, StoredManifest, check_file_keys, check_name, version_id
 from betaearth.storage.locations import Location
 
@@ -29,8 +27,6 @@ MANIFEST_ASSET = "provenance"
 _MULTIHASH = re.compile(r"1220([0-9a-f]{64})")
 """Of a SHA-256: 0x12 says which, 0x20 its 32 bytes."""
 _BESIDE = re.compile(r"\./(?P<id>[a-z0-9_-]{1,300})\.json")
-_SAME_PLACE_DEG = 1e-6
-"""A tenth of a metre: the last digits of degrees are the projection library's."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def parse_manifest(data: bytes, where: str) -> StoredManifest:
 
 
 def check_digests(manifest: Manifest) -> str:
-    """Compute the digests of a manifest again from what it says.
+    """Compute the digests of a manifest again from what it says; that of its product `parse_manifest` has compared.
 
     Returns:
         A sentence.
@@ -148,44 +144,11 @@ def check_digests(manifest: Manifest) -> str:
         "request_digest": request,
         "sources_digest": sources,
         "fingerprint": fingerprint(request, sources),
-        "product_digest": product_digest({name: file.sha256 for name, file in manifest.files.items()}),
     }
     for name, digest in computed.items():
         if digest != getattr(manifest, name):
             raise DataError(f"{name} is {digest} by what the manifest says, and it says {getattr(manifest, name)}")
     return f"fingerprint {manifest.fingerprint} rests on {len(used)} granules"
-
-
-def check_place(manifest: Manifest) -> str:
-    """Compute the collection's name and the pixel grid of the cell again.
-
-    Returns:
-        A sentence.
-
-    Raises:
-        DataError: the manifest has others.
-    """
-    request, stated = manifest.request, manifest.request.grid
-    collection = collection_id(
-        request.variant.name,
-        spacing_m=stated.spacing_m,
-        synthetic=is_synthetic(request.source),
-        version=product_version(manifest.collection),
-    )
-    if collection != manifest.collection:
-        raise DataError(f"products of {request.variant.name} belong to {collection}, not {manifest.collection}")
-    grid = pixel_grid(MajorTomGrid(stated.spacing_m or 0.0).cell(request.cell))
-    own = (grid.epsg, grid.west, grid.north, grid.width, grid.height, grid.resolution)
-    found = (stated.epsg, stated.west, stated.north, stated.width, stated.height, stated.resolution)
-    if own != found:
-        raise DataError(f"the pixels of {request.cell} lie at {own}, the manifest says {found}")
-    degrees = (*lonlat_bounds(grid), *(value for point in footprint(grid) for value in point))
-    told = (*stated.bounds_lonlat, *(value for point in stated.footprint for value in point))
-    if len(degrees) != len(told) or any(
-        not abs(mine - theirs) <= _SAME_PLACE_DEG for mine, theirs in zip(degrees, told, strict=True)
-    ):
-        raise DataError(f"the manifest gives {request.cell} another outline than its pixels have")
-    return f"{request.cell} of the {stated.spacing_m / 1000 if stated.spacing_m else 0:g} km grid, {request.year}"
 
 
 def succession_of(document: Document, stored: StoredManifest) -> Succession:

@@ -57,7 +57,7 @@ def from_bytes(data: bytes, *, where: str) -> Document:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON ({error}): remove it and publish again") from error
+        raise DataError(f"{where} is not JSON ({error}), and so no STAC document") from error
     if not isinstance(document, dict):
         raise DataError(f"{where} is JSON of type {type(document).__name__}, not a STAC document")
     return document

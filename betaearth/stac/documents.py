@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 from betaearth.stac.document import from_bytes
-from betaearth.stac.merging import Change, Compose, attempts, merge
+from betaearth.stac.merging import LARGEST_DOCUMENT, Change, Compose, attempts, merge
 from betaearth.stac.validation import Validator
 from betaearth.storage.store import Store
 
@@ -67,7 +67,7 @@ class Documents:
             TransientError: others kept writing it.
         """
         for attempt in attempts(self.store, key):
-            stored = None if absent and attempt == 0 else self.store.find(key)
+            stored = None if absent and attempt == 0 else self.store.find(key, limit=LARGEST_DOCUMENT)
             if stored and stored.data == data:
                 return Change.SAME
             if stored and not still():

@@ -7,13 +7,14 @@ Items told, and needs none of them to be told more.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from betaearth.errors import DataError
 from betaearth.grid.pixels import Bounds
 from betaearth.products.manifest import Manifest
+from betaearth.products.quantise import NORM_TOLERANCE
 from betaearth.stac.item import model_properties
 from betaearth.stac.titles import collection_title, is_synthetic
 
@@ -116,23 +117,55 @@ def facts_of_collection(document: Mapping[str, Any], *, where: str) -> Facts:
     """
     try:
         summaries, extent = document["summaries"], document["extent"]
-        west, south, east, north = extent["spatial"]["bbox"][0]
+        west, south, east, north = map(float, extent["spatial"]["bbox"][0])
         first, last = extent["temporal"]["interval"][0]
         return Facts(
-            collection=document["id"],
+            collection=_text(document["id"]),
             first_year=int(first[:4]),
             last_year=int(last[:4]),
             bounds=(west, south, east, north),
-            models=frozenset(json.dumps(model, sort_keys=True) for model in summaries["betaearth:model"]),
-            sources=frozenset(summaries["betaearth:source"]),
-            synthetic=frozenset(summaries["betaearth:synthetic"]),
-            dtypes=frozenset(summaries["data_type"]),
-            codes=frozenset(summaries["proj:code"]),
-            gsd=frozenset(summaries["gsd"]),
-            spacings=frozenset(summaries["betaearth:spacing_m"]),
+            models=frozenset(_model(model) for model in summaries["betaearth:model"]),
+            sources=_all(str, summaries["betaearth:source"]),
+            synthetic=_all(bool, summaries["betaearth:synthetic"]),
+            dtypes=_dtypes(summaries["data_type"]),
+            codes=_all(str, summaries["proj:code"]),
+            gsd=_some(_all(float, summaries["gsd"])),
+            spacings=_all(float, summaries["betaearth:spacing_m"]),
             attribution=frozenset(document.get("attribution", "").splitlines()),
         )
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(
             f"{where} is not a Collection that betaearth wrote ({error!r}); move it away, then publish again"
         ) from error
+
+
+def _model(value: Mapping[str, Any]) -> str:
+    _all(bool, [value["trained"]])
+    _text(value["variant"])
+    return json.dumps(value, sort_keys=True)
+
+
+def _text(value: object) -> str:
+    (text,) = _all(str, [value])
+    return str(text)
+
+
+def _dtypes(values: Iterable[Any]) -> frozenset[str]:
+    found = _all(str, values)
+    if not found <= set(NORM_TOLERANCE):
+        raise ValueError(f"{sorted(found)} are not all data types of embeddings")
+    return found
+
+
+def _some(values: frozenset[Any]) -> frozenset[Any]:
+    if not values:
+        raise ValueError("a summary that always has a value has none")
+    return values
+
+
+def _all(kind: type, values: Iterable[Any]) -> frozenset[Any]:
+    """Take values of one type, where they are that; a whole number stands for itself among floats."""
+    found = [float(value) if kind is float and type(value) is int else value for value in values]
+    if wrong := [value for value in found if not isinstance(value, kind)]:
+        raise TypeError(f"{wrong[0]!r:.100} is no {kind.__name__}")
+    return frozenset(found)

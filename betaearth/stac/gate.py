@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from betaearth.errors import DataError
 from betaearth.products.manifest import Manifest
 from betaearth.products.quantise import NORM_TOLERANCE
+from betaearth.stac.place import check_place
 from betaearth.storage.store import Store
 
 
@@ -37,8 +38,10 @@ def check_product(
         sizes: key of a file to its bytes, as a listing showed them; the store is asked for those that are not in it.
 
     Raises:
-        DataError: a file is missing or not the one that the manifest describes, or the pixels are below a threshold.
+        DataError: a file is missing or not the one that the manifest describes, the manifest claims another place than
+            its cell's, or the pixels are below a threshold.
     """
+    check_place(manifest)
     check_quality(manifest, options)
     check_files(store, manifest, sizes or {})
 

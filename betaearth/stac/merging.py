@@ -19,6 +19,9 @@ TRIES = 30
 LONGEST_PAUSE = 1.0
 """Seconds."""
 
+LARGEST_DOCUMENT = 64 << 20
+"""Bytes beyond which an object is no document of ours, and is not read."""
+
 Compose = Callable[[bytes | None], bytes]
 """From what is stored (None: nothing) to what should be."""
 
@@ -44,10 +47,11 @@ def merge(store: Store, key: str, compose: Compose) -> tuple[Change, bytes]:
         What happened, and the document as it was left.
 
     Raises:
+        DataError: what lies there is too large for a document.
         TransientError: others kept writing it.
     """
     for _ in attempts(store, key):
-        stored = store.find(key)
+        stored = store.find(key, limit=LARGEST_DOCUMENT)
         data = compose(stored.data if stored else None)
         if stored and stored.data == data:
             return Change.SAME, data

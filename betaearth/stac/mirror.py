@@ -9,7 +9,7 @@ are named by their content, creating one twice is harmless, and a part whose lis
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import Protocol
@@ -62,6 +62,7 @@ class Addition:
         *,
         known_parts: frozenset[str] = frozenset(),
         created: frozenset[str] = frozenset(),
+        still: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Prepare.
 
@@ -72,8 +73,11 @@ class Addition:
             known_parts: keys of the assets that the Collection had before any of the Items was written.
             created: ids of Items that were not there before this publisher wrote them: no known part has their rows,
                 so that none is read for them.
+            still: asked where a row of the same version says something else: whether the Item of that id is in the
+                store as it is here, or another publisher has written it since.
         """
         self._parts, self._year, self._news = parts, year, news
+        self._still = still
         self._known_parts, self._created = known_parts, created
         self._versions: dict[str, Row] = {}
         self._edits = _Edits(parts, year)
@@ -102,11 +106,13 @@ class Addition:
     def _keeper(self, name: str, found: Sequence[tuple[Part, Row]]) -> Part | None:
         """Choose the part whose row stays; None where ours takes its place.
 
-        Of equal versions the content decides: an Item changes when a manifest from before it turns up.
+        Of equal versions the store decides: an Item changes when a manifest from before it turns up.
         """
         ours = self._version(name)
         part, row = max(found, key=lambda entry: (entry[1].order, entry[1].digest == ours.digest, entry[0].asset))
-        return part if row.order > ours.order or row.digest == ours.digest else None
+        if row.order == ours.order and row.digest != ours.digest:
+            return None if self._still(name) else part
+        return part if row.order >= ours.order else None
 
     def _version(self, name: str) -> Row:
         if name not in self._versions:

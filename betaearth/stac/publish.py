@@ -17,21 +17,26 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from pathlib import Path
 
+from betaearth.errors import DataError
 from betaearth.events import CatalogPublished, Emit, ignore
 from betaearth.stac.collection_writer import CollectionWriter
 from betaearth.stac.coverage import Asked, Standing, State, read_asked
 from betaearth.stac.documents import Documents
-from betaearth.stac.facts import Facts, facts_of_manifest
+from betaearth.stac.facts import Facts
 from betaearth.stac.gate import PublishOptions
 from betaearth.stac.leaf import Mark, marks_of, says, with_tile_years
-from betaearth.stac.listing import ListedBlock, blocks_of
+from betaearth.stac.listing import ListedBlock, blocks_of, listed_blocks
+from betaearth.stac.merging import LARGEST_DOCUMENT
 from betaearth.stac.tile_years import Outcome, TileYears
 from betaearth.stac.tree import ROOT_KEY, Child, Node, with_children, with_collections
 from betaearth.stac.validation import Validator
 from betaearth.storage.store import Store
 
 BATCH = 2_000
-"""Tile-years with news that are settled before the catalogs above them: what a publisher holds in memory."""
+"""Tile-years with news that are settled before the catalogs above them."""
+HELD = 20_000
+"""Tile-years, with news or without, whose listing and marks a publisher holds in memory at once: some 60 MB."""
+_PRODUCT = Standing(State.PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ class PublishReport:
     """Manifest key to the reason why it was not published."""
     unchecked: tuple[str, ...] = ()
     """Declared extensions that nothing written was validated against: their schemas are not at hand."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Key of a run's record that is none to the reason: what it asked for is in no gaps."""
+    tile_years: int = field(default=0, compare=False)
+    """Tile-years that this publish is about."""
 
 
 def publish(
@@ -77,6 +86,7 @@ def publish(
         ConfigError: the schema folder is none.
     """
     options = options or PublishOptions()
+    shard = None if shard is None else list(shard)
     with ThreadPoolExecutor(options.workers, thread_name_prefix="publish") as pool:
         asked = read_asked(store, pool) if shard is None else None
         publisher = _Publisher(Documents(store, Validator(schemas)), options, asked)
@@ -90,6 +100,8 @@ def publish(
         written=len(publisher.documents.written),
         skipped=dict(sorted(publisher.skipped.items())),
         unchecked=tuple(sorted(publisher.documents.unchecked)),
+        unreadable=dict(sorted(asked.unreadable.items())) if asked else {},
+        tile_years=len(set(shard)) if shard is not None else publisher.tile_year_count,
     )
     emit(CatalogPublished(items=report.items, written=report.written))
     return report
@@ -111,7 +123,7 @@ class _Work:
     def has_items(self) -> bool:
         """Whether the block's catalog links an Item, now or in a moment."""
         found = any(mark.link for mark in self.marks.values())
-        return found or any(outcome.current for outcome in self.outcomes)
+        return found or any(outcome.facts for outcome in self.outcomes)
 
     @property
     def unsaid(self) -> list[Outcome]:
@@ -134,11 +146,12 @@ class _Work:
         for prefix, keys in self.listed.manifests.items():
             cell = posixpath.basename(prefix)
             if cell in linked:
-                yield prefix, Standing(State.PRODUCT)
+                yield prefix, _PRODUCT
             elif cell in reasons:
                 yield prefix, Standing(State.EMPTY, reasons[cell])
             else:
-                yield prefix, Standing(State.REFUSED, "; ".join(skipped[key] for key in keys if key in skipped))
+                reason = "; ".join(skipped[key] for key in keys if key in skipped)
+                yield prefix, Standing(State.REFUSED, reason or "not published yet")
 
     def _mark(self, outcome: Outcome) -> Mark | None:
         return self.marks.get(outcome.settled.cell) if outcome.settled else None
@@ -153,13 +166,13 @@ class _Publisher:
     asked: Asked | None
     """What runs were asked for; None where coverage and gaps are none of this publish's business."""
     items: int = 0
+    tile_year_count: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare to settle tile-years."""
         self.store = self.documents.store
         self.tile_years = TileYears(self.documents, self.options)
-        self.skipped.update(self.asked.unreadable if self.asked else {})
 
     def publish_year(self, collection: str, year: int, blocks: Iterable[ListedBlock], pool: ThreadPoolExecutor) -> None:
         """Publish the blocks of a collection's year, batch by batch, then what is there and what is not."""
@@ -177,28 +190,44 @@ class _Publisher:
             if collection in {None, name}:
                 self.publish_coverage(CollectionWriter(self.documents, name), year, {})
 
-    def publish_coverage(self, writer: CollectionWriter, year: int, standings: dict[str, Standing]) -> None:
+    def publish_coverage(self, writer: CollectionWriter, year: int, standings: Mapping[str, Standing]) -> None:
         """Write what is there and what is not of a year, if there is a collection to say it."""
-        if self.asked and writer.exists:
-            asked = self.asked.tile_years.pop((writer.collection, year), {})
-            absent = {prefix: self.asked.standing(prefix) for prefix in asked if prefix not in standings}
-            writer.write_coverage(year, standings | absent)
+        if not self.asked or not writer.exists:
+            return
+        asked, store = self.asked, self.store
+        wanted = asked.tile_years.pop((writer.collection, year), {})
+
+        def complete(found: Mapping[str, Standing]) -> Mapping[str, Standing]:
+            return {**found, **{prefix: asked.standing(prefix) for prefix in wanted if prefix not in found}}
+
+        def anew() -> Mapping[str, Standing]:
+            blocks = listed_blocks(store.entries(f"{writer.collection}/{year}/"))
+            works = (self.work_of(block, trusted=True) for block in blocks)
+            return complete(dict(entry for work in works for entry in work.standings(self.skipped)))
+
+        try:
+            writer.write_coverage(year, complete(standings), anew)
+        except DataError as error:
+            self.skipped[writer.key] = str(error)
 
     def batches(self, blocks: Iterable[ListedBlock], writer: CollectionWriter) -> Iterator[list[_Work]]:
-        """Gather blocks until they have enough news."""
+        """Gather blocks until they have enough news, or are enough to hold."""
         batch: list[_Work] = []
+        news = held = 0
         for block in blocks:
             batch.append(self.work_of(block, trusted=writer.exists))
-            if sum(len(work.news) for work in batch) >= BATCH:
+            news += len(batch[-1].news)
+            held += len(block.manifests)
+            if news >= BATCH or held >= HELD:
                 yield batch
-                batch = []
+                batch, news, held = [], 0, 0
         if batch:
             yield batch
 
     def work_of(self, block: ListedBlock, *, trusted: bool) -> _Work:
         """Compare a block's listing with its marks, which count only where there is a collection that they rest on."""
         node = Node(block.folder)
-        stored = self.store.find(node.key)
+        stored = self.store.find(node.key, limit=LARGEST_DOCUMENT)
         marks = marks_of(stored.data if stored and trusted else None, where=node.key)
         news = {
             prefix: keys
@@ -215,8 +244,9 @@ class _Publisher:
             work.outcomes.append(outcome)
             self.skipped.update(outcome.skipped)
         self.items += sum(work.items for work in batch)
+        self.tile_year_count += sum(len(work.listed.manifests) for work in batch)
         unsaid = [outcome for work in batch for outcome in work.unsaid]
-        facts = [facts_of_manifest(outcome.current.manifest) for outcome in unsaid if outcome.current]
+        facts = [outcome.facts for outcome in unsaid if outcome.facts]
         if unsaid and (facts or writer.exists):
             writer.write_rows(year, reduce(Facts.joined, facts) if facts else None, unsaid)
         if writer.exists:
@@ -224,10 +254,13 @@ class _Publisher:
             self.publish_tree([work.node for work in batch if work.has_items], writer)
 
     def settle(self, work: _Work, prefix: str) -> Outcome:
-        """Write the Items of one tile-year."""
+        """Write the Items of one tile-year; where that cannot be, its manifests are reported, and no other's."""
         mark = work.marks.get(posixpath.basename(prefix))
         absent = prefix not in work.listed.items
-        return self.tile_years.settle(prefix, mark, work.news[prefix], work.listed.sizes, absent=absent)
+        try:
+            return self.tile_years.settle(prefix, mark, work.news[prefix], work.listed.sizes, absent=absent)
+        except DataError as error:
+            return Outcome(None, skipped=dict.fromkeys(work.news[prefix], str(error)))
 
     def mark(self, work: _Work) -> None:
         """Say in a block's catalog what its tile-years have come to."""

@@ -55,9 +55,11 @@ class BlockRepair:
             for judged in block.tile_years.values()
             if not judged.frozen and (self._outdated(judged) or (leaf and judged.settled))
         ]
-        entries = dict(zip((each.prefix for each in targets), pool.map(self._settle, targets), strict=True))
+        settled = zip(targets, pool.map(self._settle, targets), strict=True)
+        entries = {judged.prefix: entry for judged, entry in settled if entry}
         for judged in targets:
-            self._delete_items(judged, entries[judged.prefix])
+            if judged.prefix in entries:
+                self._delete_items(judged, entries[judged.prefix])
         if leaf or entries:
             self._write_leaf(block, targets, entries)
 
@@ -100,10 +102,16 @@ class BlockRepair:
         folders = {product_prefix(prefix, each.manifest.product_digest or "") for each in versions.products}
         return bool(versions.skipped) or f"{posixpath.dirname(key)}/" in folders
 
-    def _settle(self, judged: Judgement, mark: Mark | None = None) -> Settled:
-        """Write the Items of a tile-year; what was published before stays so whatever the thresholds are now."""
+    def _settle(self, judged: Judgement, mark: Mark | None = None) -> Settled | None:
+        """Write the Items of a tile-year; what was published before stays so whatever the thresholds are now.
+
+        Returns:
+            What its entry should be; None where that is to stay, since a manifest cannot be read.
+        """
         stems = judged.stems | (mark.stems if mark else frozenset())
         outcome = self.tile_years.settle(judged.prefix, Mark(stems, None))
+        if outcome.settled is None and outcome.skipped:
+            return None
         return outcome.settled or Settled(judged.prefix, (), None)
 
     def _delete_items(self, judged: Judgement, settled: Settled) -> None:
@@ -131,7 +139,9 @@ class BlockRepair:
                 cell = posixpath.basename(judged.prefix)
                 if base is not None and marks.get(cell) != block.marks.get(cell):
                     # A publisher was here meanwhile.
-                    entries[judged.prefix] = self._settle(judged, marks.get(cell))
+                    entry = self._settle(judged, marks.get(cell))
+                    entries.pop(judged.prefix, None)
+                    entries.update({judged.prefix: entry} if entry else {})
             return with_tile_years(base and _without_strays(base, key), block.node, entries.values())
 
         if self.store.exists(key) or any(entry.stems for entry in entries.values()):

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from betaearth.errors import DataError
 from betaearth.stac.documents import Documents
+from betaearth.stac.facts import Facts, facts_of_manifest
 from betaearth.stac.gate import PublishOptions, check_product
 from betaearth.stac.leaf import Mark, Settled
 from betaearth.stac.merging import Change, attempts
-from betaearth.stac.versions import StoredManifest, Versions, manifest_keys, read_versions
+from betaearth.stac.versions import Versions, manifest_keys, read_versions
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Outcome:
 
     settled: Settled | None
     """What its block's catalog is to say; None where that is to stay as it is."""
-    current: StoredManifest | None = None
-    """Manifest of the current product."""
+    facts: Facts | None = None
+    """What the current product tells of its collection; not its manifest, which may have megabytes."""
     created: bool = False
     """Whether this publisher, and no other, made the current Item, where there was none."""
     skipped: dict[str, str] = field(default_factory=dict)
@@ -100,4 +101,5 @@ def _outcome(versions: Versions, *, created: bool) -> Outcome:
         return Outcome(None, skipped=skipped)
     documents = list(versions.items.values())
     settled = Settled(versions.prefix, versions.stems, documents[-1] if documents else None, versions.reason)
-    return Outcome(settled, versions.current, created, skipped)
+    facts = facts_of_manifest(versions.current.manifest) if versions.current else None
+    return Outcome(settled, facts, created, skipped)

@@ -17,6 +17,7 @@ from betaearth.stac.collection import collection_document
 from betaearth.stac.document import STAC_VERSION, Document, from_bytes, link, to_bytes
 from betaearth.stac.facts import Facts, facts_of_collection
 from betaearth.stac.titles import CATALOG_TITLE, block_title, superblock_title
+from betaearth.stac.validation import declared
 
 ROOT_KEY = "catalog.json"
 CATALOG_ID = "betaearth"
@@ -181,9 +182,9 @@ def merged(existing: bytes | None, ours: Document, down: list[dict[str, Any]], *
     foreign = [link for link in stored_links(stored, where) if link["rel"] not in own]
     links = [*ours["links"], *foreign, *sorted(down, key=lambda child: child["href"])]
     document = {**stored, **ours, "links": links}
-    declared = ours.get("stac_extensions", [])
-    if added := [uri for uri in stored.get("stac_extensions", []) if uri not in declared]:
-        document["stac_extensions"] = [*declared, *added]
+    ours_declared = declared(ours)
+    if added := [uri for uri in declared(stored) if uri not in ours_declared]:
+        document["stac_extensions"] = [*ours_declared, *added]
     return existing if existing is not None and document == stored else to_bytes(document)
 
 
@@ -199,7 +200,8 @@ def stored_links(document: Document, where: str) -> list[dict[str, Any]]:
     """
     links = document.get("links", [])
     if not isinstance(links, list) or not all(
-        isinstance(each, dict) and {"rel", "href"} <= set(each) for each in links
+        isinstance(each, dict) and isinstance(each.get("rel"), str) and isinstance(each.get("href"), str)
+        for each in links
     ):
-        raise DataError(f"{where} has links that are none: each is an object with rel and href")
+        raise DataError(f"{where} has links that are none: each is an object with the texts rel and href")
     return links

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from betaearth._version import __version__
 from betaearth.errors import DataError
+from betaearth.storage.discretion import printable
 
 LONGEST = 2000
 """Characters of a detail: a hostile document may be quoted in it."""
@@ -76,11 +77,3 @@ class Findings:
             software=f"betaearth {__version__}",
             created=datetime.now(UTC).replace(microsecond=0),
         )
-
-
-def printable(text: str) -> str:
-    """Return a text that any terminal and any JSON can take: what steers a terminal is spelled out."""
-    known = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in known
-    )

@@ -19,7 +19,6 @@ from betaearth.stac.described import (
     LARGEST_ITEM,
     MANIFEST_ASSET,
     check_digests,
-    check_place,
     described,
     parse_item,
     parse_manifest,
@@ -27,6 +26,7 @@ from betaearth.stac.described import (
     succession_of,
 )
 from betaearth.stac.document import Document
+from betaearth.stac.place import check_place
 from betaearth.stac.validation import Validator, declared
 from betaearth.stac.verification import Findings, Verification
 from betaearth.stac.versions import StoredManifest, item_bytes

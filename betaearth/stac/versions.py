@@ -129,7 +129,10 @@ def item_bytes(stored: StoredManifest, succession: Succession = CURRENT) -> byte
 
 
 def read_versions(store: Store, keys: Iterable[str], prefix: str) -> Versions:
-    """Read the manifests of one tile-year; those that are not what their key says are left out, with the reason.
+    """Read the manifests of one tile-year.
+
+    Those that are not what their key says, and those of a product that cannot have an Item, are left out, with the
+    reason.
 
     Args:
         store: where they lie.
@@ -140,7 +143,10 @@ def read_versions(store: Store, keys: Iterable[str], prefix: str) -> Versions:
     skipped: dict[str, str] = {}
     for key in keys:
         try:
-            readable.append(read_manifest(store, key))
+            stored = read_manifest(store, key)
+            if stored.manifest.outcome == "product":
+                stored.item  # noqa: B018  -- raises; what is made is kept
+            readable.append(stored)
         except DataError as error:
             skipped[key] = str(error)
     readable.sort(key=lambda stored: stored.order)
@@ -189,12 +195,12 @@ def check_name(manifest: Manifest, name: ManifestName, key: str) -> None:
     named = (collection, name.year, name.cell, name.request12, name.sources8, item)
     if said != named:
         raise DataError(f"{key} holds the manifest of {said}; its key says {named}")
-    check_place(manifest, name.prefix, key)
+    check_folder(manifest, name.prefix, key)
     if manifest.created.tzinfo is None:
         raise DataError(f"{key} was created at {manifest.created}, without a time zone; UTC is +00:00")
 
 
-def check_place(manifest: Manifest, prefix: str, key: str) -> None:
+def check_folder(manifest: Manifest, prefix: str, key: str) -> None:
     """Refuse a manifest in the folder of another block: its tile-year would be in the catalog twice.
 
     Raises:

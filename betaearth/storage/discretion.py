@@ -1,4 +1,7 @@
-"""What the libraries say while they read, without queries and logins: urllib3 warns with whole addresses."""
+"""What may be shown of words that others wrote.
+
+Libraries say whole addresses while they read, with queries and logins; documents hold what steers a terminal.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,14 @@ _LOGIN = re.compile(r"//[^\s/@'\"]+@")
 def discreet(said: str) -> str:
     """Return words of a library without queries and logins."""
     return _LOGIN.sub("//", _QUERY.sub("", said))
+
+
+def printable(said: str) -> str:
+    """Return a text that any terminal and any JSON can take: what steers is spelled out, but for new lines."""
+    known = said.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in known
+    )
 
 
 class _Discreet(logging.Filter):

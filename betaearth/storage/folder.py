@@ -21,7 +21,7 @@ from pathlib import Path
 from betaearth.errors import DataError
 from betaearth.storage.files import folder_errors, sync
 from betaearth.storage.folder_listing import ABSENT, names_in, walk
-from betaearth.storage.keys import TEMPORARY, check_key, check_prefix, is_key
+from betaearth.storage.keys import LOCK, TEMPORARY, check_key, check_prefix, is_key
 from betaearth.storage.store import Entry, Stored, check_range
 
 __all__ = ["FolderStore", "folder_errors", "sync"]
@@ -209,7 +209,7 @@ class FolderStore:
         return True
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a copy of a file whose key is derived from its content: putting it twice changes nothing.
+        """Store a copy of a file whose key is derived from its content; other bytes that are there are replaced.
 
         Raises:
             DataError: it is no key, it runs through another object, or others run through it.
@@ -238,8 +238,16 @@ class FolderStore:
         return True
 
     def _path(self, key: str) -> Path:
+        """Path of an object.
+
+        Raises:
+            DataError: it is no key, or leads out of the store through a link.
+        """
         check_key(key)
-        return self.root / key
+        path = self.root / key
+        if os.path.realpath(path.parent) != str(path.parent):
+            raise DataError(f"{path} lies behind a link; a store's objects lie in its own folders")
+        return path
 
     def _absent(self, key: str) -> DataError:
         return DataError(f"{self.uri} holds no object {key!r}")
@@ -285,7 +293,7 @@ class FolderStore:
         """Hold the store's update lock, against threads and processes; a dead holder releases it."""
         folder = self.root / TEMPORARY
         folder.mkdir(exist_ok=True)
-        with (folder / "update.lock").open("ab") as file:
+        with (folder / LOCK).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

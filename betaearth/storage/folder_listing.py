@@ -15,12 +15,18 @@ ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 def names_in(folder: Path) -> list[tuple[str, bool]]:
     """List (name, whether it is a folder): folders with their slash, which puts keys into their order.
 
+    Links to folders are passed over: what lies behind them is not the store's, and may be the store itself.
+
     Raises:
         ConfigError: it may not be read.
     """
     try:
         with folder_errors(folder), os.scandir(folder) as entries:
-            kinds = [(entry.name, entry.is_dir()) for entry in entries]
+            kinds = [
+                (entry.name, entry.is_dir(follow_symlinks=False))
+                for entry in entries
+                if not (entry.is_symlink() and Path(entry.path).is_dir())
+            ]
     except ABSENT:
         return []
     return sorted((f"{name}/" if is_folder else name, is_folder) for name, is_folder in kinds)

@@ -8,6 +8,8 @@ from betaearth.errors import DataError
 
 TEMPORARY = ".tmp"
 """First part of keys under which a folder keeps unfinished writes."""
+LOCK = "update.lock"
+"""File among them that whoever replaces an object holds."""
 PROBE = ".probe"
 """First part of keys under which a bucket is tried out."""
 LONGEST_KEY = 800

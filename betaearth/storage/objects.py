@@ -1,7 +1,7 @@
 """Reading one object by its URI, from this machine or from S3.
 
-Credentials, region and endpoint come from boto3's own chain (`AWS_ENDPOINT_URL`, profiles, roles). botocore
-retries for seconds; trouble that lasts is a `TransientError`.
+Credentials come from boto3's own chain, as do region and endpoint where `S3Options` leave them to it. botocore retries
+for seconds; trouble that lasts is a `TransientError`.
 """
 
 from __future__ import annotations
@@ -122,6 +122,14 @@ class S3Ranges:
     requests are not signed either, which is enough for public buckets.
     """
 
+    def __init__(self, options: S3Options | None = None) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            options: where S3 is; None leaves it to the AWS environment.
+        """
+        self._options = options
+
     def read(self, uri: str, start: int, stop: int) -> ObjectPart:
         """Read bytes `start` to before `stop`, or to the end where that comes first.
 
@@ -149,4 +157,4 @@ class S3Ranges:
         return part_of(answer.get("ContentRange"), data, answer.get("ETag"), uri)
 
     def _client(self) -> BaseClient:
-        return s3_client(public=True)
+        return s3_client(self._options, public=True)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from betaearth.errors import ConfigError
+from betaearth.storage.files import folder_errors
 from betaearth.storage.folder import FolderStore
-from betaearth.storage.keys import TEMPORARY
+from betaearth.storage.keys import LOCK, TEMPORARY
 from betaearth.storage.s3 import S3Store
 from betaearth.storage.s3_client import S3Options
 from betaearth.storage.s3_probe import probe_conditions, probe_reading
 from betaearth.storage.s3_uri import SCHEME, parse_s3_store
 from betaearth.storage.store import Store
 
+ABANDONED_SECONDS = 24 * 3600
+"""Age at which an unfinished write is nobody's any more: no file takes a day to be copied."""
+
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -56,8 +64,9 @@ def existing_store(uri: str, s3: S3Options | None = None, *, absent_is_empty: bo
         probe_reading(store)
         return store
     root = _folder_of(uri).resolve()
-    if not root.is_dir() and (root.exists() or not absent_is_empty):
-        raise _no_folder(uri)
+    with folder_errors(root):
+        if not root.is_dir() and (root.exists() or not absent_is_empty):
+            raise _no_folder(uri)
     return FolderStore(root)
 
 
@@ -78,6 +87,7 @@ def open_folder(uri: str, *, make: bool = True) -> FolderStore:
         root = root.resolve()
         (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
         _probe(root / TEMPORARY)
+        _clear(root / TEMPORARY)
     except OSError as error:
         raise ConfigError(f"{uri} is not a folder that can be written: {error.strerror}") from error
     return FolderStore(root)
@@ -104,6 +114,8 @@ def local_path(uri: str) -> Path | None:
         raise ConfigError("an empty URI names nothing: give a path")
     scheme = _SCHEME.match(uri)
     if scheme is None:
+        if _ONE_SLASH.match(uri):
+            raise ConfigError(f"{uri} lacks a slash: write {uri.replace(':/', '://', 1)}, or ./{uri} for a path")
         return Path(uri)
     if scheme[1].lower() != "file":
         return None
@@ -123,3 +135,16 @@ def _probe(folder: Path) -> None:
         file = Path(scratch) / "probe"
         file.write_bytes(b"")
         (file.parent / "link").hardlink_to(file)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed writers left; what cannot be removed harms nobody."""
+    before = time.time() - ABANDONED_SECONDS
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.name == LOCK or path.lstat().st_mtime > before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

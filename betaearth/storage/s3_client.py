@@ -100,7 +100,7 @@ def _environment() -> tuple[object, ...]:
     )
     return (
         *(_written(file) for file in files),
-        *sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")),
+        frozenset((name, os.environb[name]) for name in os.environb if name.startswith(b"AWS_")),  # bytes: not decoded
     )
 
 

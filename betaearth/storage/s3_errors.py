@@ -37,6 +37,17 @@ _MEANINGS: tuple[tuple[set[str] | frozenset[str], type[Exception], str], ...] = 
     (_EXPIRED, TransientError, "{uri}: the credentials have expired ({code}); renewed ones will do"),
     (_DAMAGED, TransientError, "{uri}: other bytes arrived than were sent ({code})"),
     ({CONFLICT}, TransientError, "{uri}: another wrote it at the same time ({code})"),
+    (
+        {"InvalidIdentityToken"},
+        ConfigError,
+        "{uri} may not be {done} ({code}): the identity provider and the role that AWS_ROLE_ARN names must fit the web "
+        "identity token",
+    ),
+    (
+        {"IDPCommunicationError"},
+        TransientError,
+        "{uri}: the credentials cannot be had now: the identity provider does not answer ({code})",
+    ),
     ({"RequestTimeTooSkewed"}, ConfigError, "{uri} may not be {done} ({code}): set the clock of this machine"),
     (
         _ELSEWHERE,
@@ -99,6 +110,8 @@ def s3_errors(uri: str, done: str = "read") -> Iterator[None]:
         exceptions.SSOError,
     ) as error:
         raise ConfigError(f"{uri} cannot be {done} without credentials: {error}") from error
+    except exceptions.ConfigParseError as error:
+        raise ConfigError(f"{uri} cannot be {done}: {error}; mend it, or let AWS_CONFIG_FILE name another") from error
     except (
         exceptions.CredentialRetrievalError,
         exceptions.MetadataRetrievalError,

@@ -139,7 +139,11 @@ class Store(Protocol):
         ...
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a copy of a file whose key is derived from its content: putting it twice changes nothing."""
+        """Store a copy of a file whose key is derived from its content: putting it twice changes nothing.
+
+        Where other bytes are under that key, which are damaged then, a folder replaces them; S3, where a writer cannot
+        tell damage from what a reader is reading now, refuses with DataError, and `delete` makes room.
+        """
         ...
 
     def delete(self, key: str) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import rioxarray  # noqa: F401  # gives arrays their `.rio`
 import xarray
 from numpy.typing import NDArray
 
+import betaearth
 from betaearth import open_embeddings, open_quality
 from betaearth.analysis.sources import files
 from betaearth.errors import ConfigError, DataError, TransientError
@@ -119,8 +121,9 @@ def bucket(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
-    client.create_bucket(Bucket="analysis")
-    for path in (product.item, product.raster):
+    with suppress(client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket="analysis")
+    for path in (product.item, product.raster, product.raster.with_name("quality.tif")):
         client.put_object(Bucket="analysis", Key=f"some where/{path.name}", Body=path.read_bytes())
     client.close()
     files.cache_clear()
@@ -138,6 +141,22 @@ def test_s3(bucket: str, product: Product, monkeypatch: pytest.MonkeyPatch) -> N
     files.cache_clear()
     with pytest.raises(ConfigError, match="may not be read"):
         open_embeddings(f"{bucket}/embeddings.tif")
+
+
+def test_s3_of_the_options(bucket: str, product: Product, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3, part = betaearth.S3Options(endpoint=s3_endpoint), np.s_[:, 300:310, 20:30]
+    expected = open_embeddings(product.raster)[part].values
+    for name in ("item.json", "embeddings.tif"):
+        array = open_embeddings(f"{bucket}/{name}", s3=s3)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(array))[part], expected)
+    coarse = betaearth.mosaic_embeddings([f"{bucket}/item.json"], resolution=20.0, s3=s3)
+    np.testing.assert_array_equal(coarse[part], open_embeddings(product.raster, overview=0)[part])
+    quality = open_quality(f"{bucket}/item.json", s3=s3)
+    np.testing.assert_array_equal(
+        quality.obs_count[300:310, 20:30], open_quality(product.item).obs_count[300:310, 20:30]
+    )
 
 
 def test_only_what_is_needed_is_read(product: Product, server: CountingServer) -> None:
@@ -192,7 +211,7 @@ def test_threads_and_pickles(product: Product) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_connections_of_its_own(server: CountingServer) -> None:
     array = open_embeddings(f"{server.url}/embeddings.tif")
-    parent = files()
+    parent = files(None)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(inherited, (id(parent),)) is False
         value = pool.apply(first_vector, (array,))
@@ -200,7 +219,7 @@ def test_a_forked_child_has_connections_of_its_own(server: CountingServer) -> No
 
 
 def inherited(parent: int) -> bool:
-    return id(files()) == parent
+    return id(files(None)) == parent
 
 
 def first_vector(array: xarray.DataArray) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -149,6 +150,26 @@ def test_reproduce_of_what_cannot_be_is_65(run: Run, published: Published, tmp_p
     assert "not reproduced: impossible" in err
     assert "is gone" in out or "another version" in out
     assert len(list(tmp_path.glob("*.reproduction.json"))) == 1
+
+
+def test_a_report_is_there_whole_or_not_at_all(
+    run: Run, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk fills up while it is written: what was there stays, and nothing half is left."""
+    path = tmp_path / f"{published.manifest.item_id}.reproduction.json"
+    path.write_bytes(b"an earlier report")
+
+    def fills_up(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fills_up)
+        code, _, err = run("reproduce", published.item, "--source", "synthetic:5", "--out", tmp_path)
+    assert code == 78
+    assert "--out" in err
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {path.name: b"an earlier report"}
 
 
 def test_a_report_that_cannot_be_written_is_78(run: Run, published: Published, tmp_path: Path) -> None:

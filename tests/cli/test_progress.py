@@ -9,14 +9,18 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from betaearth.cli.progress import TerminalSink, TimeLeftColumn, line_of, progress
+from betaearth.cli.progress import TerminalSink, TimeLeftColumn, line_of, progress, report_error
+from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
     BlockStarted,
     Downloading,
     Event,
+    GranuleDropped,
+    Notice,
     Resumed,
     SceneEncoded,
     ScenesSelected,
+    TileYearFailed,
     TileYearFinished,
     TileYearStarted,
 )
@@ -126,3 +130,39 @@ def test_json_lines(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert by_name["resumed"]["scenes"] == 3
     finished = by_name["tile_year_finished"]
     assert (finished["requests"], finished["bytes_read"]) == (412, 61_200_000)
+
+
+HOSTILE = "the id \x1b[2J\x1b]0;owned\x07 of [bold]it[/]\nverified: all is well\u202e"
+
+
+@pytest.mark.parametrize("error", [DataError(HOSTILE), TransientError(HOSTILE), ConfigError(HOSTILE)])
+def test_an_error_that_quotes_a_stranger_steers_no_terminal(
+    error: ConfigError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    report_error(error, 65)
+    said = terminal.getvalue()
+    assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert f"{type(error).__name__}: the id \\x1b[2J" in said
+    assert "[bold]it[/]" in said
+    assert not any(line.startswith("verified") for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Notice(HOSTILE),
+        GranuleDropped(*PLACE, granule=HOSTILE, reason=HOSTILE),
+        TileYearFailed(*PLACE, error=HOSTILE),
+        SceneEncoded(*PLACE, scene=HOSTILE, index=1, total=2, seconds_left=1.0),
+    ],
+)
+def test_an_event_that_quotes_a_stranger_steers_no_terminal(event: Event) -> None:
+    said = Text.from_markup(line_of(event, verbose=True) or "").plain
+    assert "\\x1b[2J" in said
+    assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert not any(line.startswith("verified") for line in said.splitlines())

@@ -14,8 +14,9 @@ from typing import cast
 
 import httpx
 import pytest
+import uvicorn
 
-from betaearth.cli.serve import listener_at
+from betaearth.cli.serve import listener_at, serve_store
 from betaearth.cli.server import PIECE, catalog_server
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.folder import FolderStore
@@ -456,3 +457,14 @@ def test_a_port_that_is_taken_is_no_riddle() -> None:
 def test_a_store_without_catalog_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"catalog\.json"):
         catalog_server(cast("Store", Shelf()))
+
+
+def test_a_crowd_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Beyond as many connections as are served at once, the memory would have no end."""
+    store = FolderStore(tmp_path)
+    store.create("catalog.json", b"{}")
+    made: list[uvicorn.Config] = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: made.append(self.config))  # noqa: ARG005
+    serve_store(store, host="127.0.0.1", port=0)
+    (config,) = made
+    assert config.limit_concurrency == 512

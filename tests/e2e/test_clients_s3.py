@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from rio_tiler.io import STACReader
 from stac_check.lint import Linter  # type: ignore[import-untyped]
 from xarray import DataArray
 
+import betaearth
 from betaearth.cli.server import catalog_server
 from betaearth.stac import extension
 from betaearth.stac.validation import Validator
@@ -68,13 +71,11 @@ def _aws(s3_endpoint: str, s3_owner: tuple[str, str]) -> Iterator[None]:
         "AWS_SECRET_ACCESS_KEY": s3_owner[1],
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_S3_ENDPOINT": s3_endpoint.removeprefix("http://"),
-        "AWS_HTTPS": "NO",
-        "AWS_VIRTUAL_HOSTING": "FALSE",
-        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
+            patch.setenv(name, value)
+        for name, value in betaearth.gdal_options(f"s3://{BUCKET}", betaearth.S3Options(endpoint=s3_endpoint)).items():
             patch.setenv(name, value)
         yield
 
@@ -204,6 +205,32 @@ def test_gdal_reads_windows_from_the_bucket_and_from_the_server(
             f"/vsicurl/{server.address}/{raster_key}",
         ):
             np.testing.assert_array_equal(window_of(href, window), expected, err_msg=href)
+
+
+def test_the_readme_says_how_python_and_gdal_are_told_where_s3_is(
+    store: S3Store, local: Path, raster_key: str, s3_endpoint: str
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "gdal_options" in code)
+    for said, meant in (
+        ("http://minio:9000", s3_endpoint),
+        ("s3://my-bucket/earth/…/embeddings.tif", store.href(raster_key)),
+        ("s3://my-bucket/earth", store.uri),
+    ):
+        assert said in code
+        code = code.replace(said, meant)
+    code += "\nprint(int(corner.astype(int).sum()), int(vectors[0, :64, :64].notnull().sum()))"
+    kept = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    environment = {
+        **{name: value for name, value in os.environ.items() if name in kept or not name.startswith(("AWS_", "GDAL_"))},
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    with rasterio.open(local / raster_key) as file:
+        corner = file.read(window=Window(0, 0, 64, 64)).astype(int)
+    assert done.stdout.split() == [str(corner.sum()), str((corner[0] != -128).sum())]
 
 
 def test_a_few_pixels_cost_a_few_requests(server: Served, local: Path, raster_key: str) -> None:
@@ -353,7 +380,7 @@ def test_stac_check_finds_nothing_unexplained(local: Path) -> None:
         assert report.valid_stac, f"{path.name}: {report.error_type} {report.error_msg}"
         found = report.create_best_practices_dict()
         assert found.keys() <= EXPLAINED.keys(), {name: found[name] for name in found.keys() - EXPLAINED.keys()}
-        remarks.update(found)
+        remarks.update(found.keys())
     assert remarks["check_links_self"]
     assert not remarks["bloated_links"]
 

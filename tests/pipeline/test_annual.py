@@ -11,12 +11,15 @@ from betaearth.events import Event, Notice
 from betaearth.inference.annual import InferenceOptions
 from betaearth.inference.precision import Precision
 from betaearth.pipeline.options import ProductionOptions
+from betaearth.pipeline.processor import processor_name
 from betaearth.pipeline.tile_year import run_tile_year
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.settings import load_settings
 from betaearth.storage.folder import FolderStore
 from betaearth.wiring import open_workshop
 from tests.pipeline.conftest import Workshop
+
+HERE = {"device": "cpu", "processor": processor_name(), "threads": str(torch.get_num_threads())}
 
 
 def options(precision: Precision) -> ProductionOptions:
@@ -44,7 +47,7 @@ def test_a_processor_without_bfloat16_makes_the_same_and_says_so(
         for precision in Precision
     }
     exact, asked = made[Precision.FLOAT32], made[Precision.BF16]
-    assert exact.computed == asked.computed == {"device": "cpu", "precision": "float32"}
+    assert exact.computed == asked.computed == {**HERE, "precision": "float32"}
     assert exact.request_digest != asked.request_digest
     assert exact.statistics == asked.statistics
 
@@ -55,7 +58,7 @@ def test_where_there_is_bfloat16_it_is_recorded(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     job = workshop.job(options=options(Precision.BF16))
     manifest = run_tile_year(job, source=workshop.source, model=workshop.model, store=store)
-    assert manifest.computed == {"device": "cpu", "precision": "bf16"}
+    assert manifest.computed == {**HERE, "precision": "bf16"}
 
 
 @pytest.mark.usefixtures("_no_bf16")

@@ -20,6 +20,7 @@ from betaearth.events import Event, SceneEncoded
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.original import read_original
+from betaearth.pipeline.processor import processor_name
 from betaearth.pipeline.reproduce import Means, reproduce
 from betaearth.pipeline.reproduction import Reproduction, Verdict
 from betaearth.pipeline.tile_year import run_tile_year
@@ -333,7 +334,16 @@ def test_what_could_not_be_read_then_is_not_read_now(workshop: Workshop, imagery
     assert report.verdict is Verdict.IDENTICAL, report
 
 
-def with_codes(published: Published, root: Path, change: Callable[[Any], None]) -> Published:
+def elsewhere(document: dict[str, Any]) -> None:
+    """Let it have been made by another processor."""
+    document["computed"]["processor"] = "Another Processor"
+
+
+def here(_: dict[str, Any]) -> None:
+    """Let it have been made by this one."""
+
+
+def with_codes(published: Published, root: Path, change: Callable[[Any], None], maker: Change = elsewhere) -> Published:
     """Publish the product with other codes in its embeddings, as another machine would have."""
     plain, cog = root / "plain.tif", root / "cog.tif"
     root.mkdir()
@@ -343,17 +353,28 @@ def with_codes(published: Published, root: Path, change: Callable[[Any], None]) 
         with rasterio.open(plain, "w", **{**file.profile, "driver": "GTiff", "compress": None}) as copy:
             copy.write(codes)
     rasterio.shutil.copy(plain, cog, driver="COG", BLOCKSIZE=256)
-    return forge(published, root / "store", lambda document: document.update(), {"embeddings.tif": cog.read_bytes()})
+    return forge(published, root / "store", maker, {"embeddings.tif": cog.read_bytes()})
 
 
-def test_noise_of_another_machine_is_equivalent(published: Published, workshop: Workshop, tmp_path: Path) -> None:
-    """Each tenth code is another by one step."""
+def nudge(codes: Any) -> None:
+    """Move each tenth code by one step."""
+    chosen = np.random.default_rng(7).random(codes.shape) < 0.1
+    codes[chosen & (codes > -127) & (codes < 127)] += 1
 
-    def nudge(codes: Any) -> None:
-        chosen = np.random.default_rng(7).random(codes.shape) < 0.1
-        codes[chosen & (codes > -127) & (codes < 127)] += 1
 
-    report = again(with_codes(published, tmp_path / "noise", nudge), workshop)
+def unrecorded(document: dict[str, Any]) -> None:
+    del document["computed"]["processor"]
+
+
+def other_software(document: dict[str, Any]) -> None:
+    document["software"]["numpy"] = "1.0.0"
+
+
+@pytest.mark.parametrize("maker", [elsewhere, unrecorded, other_software])
+def test_noise_of_another_machine_is_equivalent(
+    published: Published, workshop: Workshop, tmp_path: Path, maker: Change
+) -> None:
+    report = again(with_codes(published, tmp_path / "noise", nudge, maker), workshop)
     assert report.verdict is Verdict.EQUIVALENT
     assert report.agreement is not None
     assert 0.999 < report.agreement.cosine_min < 1
@@ -363,12 +384,40 @@ def test_noise_of_another_machine_is_equivalent(published: Published, workshop: 
     assert report.recomputed.sources == report.published.sources
 
 
+def test_another_number_of_threads_is_another_maker(published: Published, workshop: Workshop) -> None:
+    """It decides how long sums are cut, so that their last bits differ."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        report = again(published, workshop)
+    finally:
+        torch.set_num_threads(threads)
+    assert report.reproduced, report.statement
+    assert report.differences == [f"threads is {threads + 1} here, and was {threads}"]
+
+
+def test_noise_of_the_same_machine_is_another_product(published: Published, workshop: Workshop, tmp_path: Path) -> None:
+    """The same vectors within rounding; but nobody could have rounded otherwise."""
+    report = again(with_codes(published, tmp_path / "noise", nudge, here), workshop)
+    assert report.verdict is Verdict.DIFFERENT
+    assert report.agreement is not None
+    assert report.agreement.cosine_min > 0.999
+    assert report.differences == []
+    assert "nothing recorded differs, so every byte should be the same" in report.statement
+    other = again(with_codes(published, tmp_path / "other", lambda codes: codes.fill(1), elsewhere), workshop)
+    assert other.verdict is Verdict.DIFFERENT
+    assert "nothing recorded differs" not in other.statement
+
+
 def test_other_kernels_are_equivalent_and_other_weights_are_not(
-    published: Published, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    published: Published, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What another library of kernels makes of the same weights; and weights rounded to bfloat16, in disguise."""
     import torch
 
+    published = forge(published, tmp_path / "elsewhere", elsewhere)
     with monkeypatch.context() as patch:
         patch.setattr(torch.backends.mkldnn, "enabled", False)
         report = again(published, workshop)
@@ -426,6 +475,8 @@ def test_differences_of_the_makers_are_listed(published: Published, workshop: Wo
     assert report.verdict is Verdict.IDENTICAL
     assert any("torch" in sentence and "was 2.0.0" in sentence for sentence in report.differences)
     assert "device is cpu here, and was NVIDIA H100" in report.differences
+    report = again(forge(published, tmp_path / "elsewhere", elsewhere), workshop)
+    assert report.differences == [f"processor is {processor_name()} here, and was Another Processor"]
 
 
 def test_the_commit_of_weights_is_read_from_their_origin(published: Published, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.scenes.files import Files
 from betaearth.scenes.http import Client, Patience
 from betaearth.scenes.signing import PlanetaryComputerSigner, TokenBudget
+from betaearth.storage.s3_client import S3Options
 from tests.scenes.conftest import BLOBS, Fault, FileServer
 
 WriteCog = Callable[..., str]
@@ -359,6 +360,17 @@ def test_an_object_of_a_bucket(cog: Path, s3: Any, pixels: NDArray[Any]) -> None
         read(files, f"s3://{s3.bucket}/b.tif")
     with pytest.raises(ConfigError, match="no such bucket"):
         read(files, "s3://no-such-bucket/a.tif")
+
+
+def test_an_object_of_a_bucket_elsewhere(
+    cog: Path, s3: Any, s3_endpoint: str, pixels: NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    href, small = s3.put("set/elsewhere.tif", cog.read_bytes()), s3.put("elsewhere.json", b"{}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    files = Files(s3=S3Options(endpoint=s3_endpoint))
+    np.testing.assert_array_equal(read(files, href, FAR), pixels[600:900, 600:900])
+    assert files.read_bytes(small) == b"{}"
 
 
 @pytest.mark.parametrize("change", [{"AWS_SECRET_ACCESS_KEY": "wrong"}, {"AWS_ACCESS_KEY_ID": "wrong"}])

@@ -17,8 +17,10 @@ from betaearth.scenes.profile import PLANETARY_COMPUTER, PLANETARY_COMPUTER_SPEL
 from betaearth.scenes.sources import open_source
 from betaearth.scenes.stac_api import StacApiSource
 from betaearth.scenes.synthetic_source import SyntheticSource
+from betaearth.storage.s3_client import S3Options
 from betaearth.synthetic.source import Site, write_source
 from tests.planetary_computer import PlanetaryComputer
+from tests.s3_server import owner_client
 
 
 def opened(uri: str, cache: Path) -> Source:
@@ -149,3 +151,24 @@ def test_an_item_collection_over_http(
     assert source.identity == expected.identity
     (granule,) = source.search(grid, 2021, frozenset({Sensor.DEM}))
     assert granule.assets == {"DEM": f"{server.url}/blob/set/cop-dem-glo-30/{granule.id}/data.tif"}
+
+
+@pytest.mark.parametrize("by", ["items", "profile"])
+def test_an_item_collection_in_a_bucket_of_the_options(
+    by: str, written: Path, s3_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    client = owner_client(s3_endpoint)
+    for path in (written, *written.parent.rglob("cop-dem-glo-30/*/*.tif")):
+        client.upload_file(str(path), s3_bucket.removeprefix("s3://"), str(path.relative_to(written.parent)))
+    client.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    uri = f"{s3_bucket}/{written.name}"
+    if by == "profile":
+        spelling = '[collections]\ndem = "cop-dem-glo-30"\n[assets.dem]\nDEM = "data"\n'
+        (tmp_path / "my.toml").write_text(f'name = "mine"\ntitle = "My heights"\nitems = "{uri}"\n{spelling}')
+        uri = str(tmp_path / "my.toml")
+    source = open_source(uri, cache=tmp_path, reading=ReadingOptions(), s3=S3Options(endpoint=s3_endpoint))
+    (granule,) = source.search(PixelGrid(32611, 716_400.0, 5_387_100.0, 30, 20), 2021, frozenset({Sensor.DEM}))
+    with source.files.open(granule.assets["DEM"]) as file:
+        assert file.read(1).any()

@@ -13,7 +13,7 @@ import pytest
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import footprint, lonlat_bounds, pixel_grid
 from betaearth.products.fingerprint import product_digest
-from betaearth.products.keys import manifest_key, product_prefix, tile_year_prefix
+from betaearth.products.keys import collection_id, manifest_key, product_prefix, tile_year_prefix
 from betaearth.products.manifest import (
     Fate,
     FileRecord,
@@ -102,7 +102,7 @@ def build_manifest(
     attribution: tuple[str, ...] = ("Contains modified Copernicus Sentinel data 2024.",),
 ) -> Manifest:
     """Make a manifest; `note` makes another request of the same tile-year."""
-    collection = f"betaearth-{variant}-v1"
+    collection = collection_id(variant, spacing_m=spacing_m, synthetic=source.startswith("synthetic:"))
     place = MajorTomGrid(spacing_m).cell(cell)
     prefix = tile_year_prefix(collection, year, place)
     contents = contents_of(cell, year, note) if files is None else files

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from betaearth.errors import DataError
 from betaearth.products.keys import product_prefix
 from betaearth.stac.audit import audit
 from betaearth.stac.audit_findings import REMARKS, AuditReport, Finding, Kind
@@ -355,3 +356,8 @@ def test_one_collection_alone(scene: Scene) -> None:
     }
     assert {key for _, key in kinds(audit(scene.store, collection=COLLECTION))} == {DOCUMENT}
     assert audit(scene.store, repair=True).clean
+
+
+def test_a_collection_that_is_not_there_is_no_clean_one(scene: Scene) -> None:
+    with pytest.raises(DataError, match="holds no collection betaearth-none-v1"):
+        audit(scene.store, collection="betaearth-none-v1")

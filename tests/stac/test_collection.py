@@ -152,3 +152,37 @@ def test_an_attribution_that_is_no_text_is_refused(make_manifest: Make) -> None:
     document = collection_document(facts_of_manifest(make_manifest())) | {"attribution": 5}
     with pytest.raises(DataError, match="is not a Collection that betaearth wrote"):
         facts_of_collection(document, where="a/collection.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("extent.spatial.bbox", [["a", 0, 0, 0]]),
+        ("extent.spatial.bbox", [[0, 0, 0]]),
+        ("extent.temporal.interval", [["now", "then"]]),
+        ("id", 5),
+        ("summaries.gsd", ["10"]),
+        ("summaries.gsd", [None]),
+        ("summaries.gsd", []),
+        ("summaries.proj:code", [32651]),
+        ("summaries.data_type", ["int16"]),
+        ("summaries.data_type", [["int8"]]),
+        ("summaries.betaearth:model", [5]),
+        ("summaries.betaearth:model", [{}]),
+        ("summaries.betaearth:model", [{"trained": "yes", "variant": "robust"}]),
+        ("summaries.betaearth:source", [5]),
+        ("summaries.betaearth:synthetic", ["no"]),
+        ("summaries.betaearth:spacing_m", ["10 km"]),
+        ("summaries", []),
+        ("attribution", 5),
+    ],
+)
+def test_facts_of_another_type_are_none(make_manifest: Callable[..., Manifest], part: str, value: object) -> None:
+    document = collection_from_manifests([make_manifest()])
+    *above, last = part.split(".")
+    parent = document
+    for name in above:
+        parent = parent[name]
+    parent[last] = value
+    with pytest.raises(DataError, match="is not a Collection that betaearth wrote"):
+        facts_of_collection(document, where="a/collection.json")

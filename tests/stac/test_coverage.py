@@ -124,8 +124,9 @@ def test_records_that_are_none_are_reported_and_harm_nothing(store: FolderStore,
     for key, data in spoiled.items():
         store.create(key, data)
     report = publish(store)
-    assert set(report.skipped) == set(spoiled)
-    assert "line 1 is no tile-year (prefix:" in report.skipped["runs/a/shards/00000.jsonl"]
+    assert report.skipped == {}
+    assert set(report.unreadable) == set(spoiled)
+    assert "line 1 is no tile-year (prefix:" in report.unreadable["runs/a/shards/00000.jsonl"]
     assert report.items == 1
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_schema_is_a_schema_of_its_own_address() -> None:
     schema = extension.schema()
     assert schema["$id"] == extension.URI
-    jsonschema.Draft7Validator.check_schema(schema)
+    jsonschema.validators.validator_for(schema).check_schema(schema)
 
 
 def test_a_wheel_carries_the_folder_where_the_package_looks_first() -> None:
@@ -40,7 +41,16 @@ def test_the_page_explains_every_field_of_ours() -> None:
     fields += [name for name in definitions["item_properties"]["properties"] if name.startswith(extension.PREFIX)]
     summaries: dict[str, Any] = definitions["collection"]["properties"]["summaries"]["properties"]
     fields += [name for name in summaries if name.startswith(extension.PREFIX)]
+    fields += [name for name in definitions["catalog"]["properties"] if name.startswith(extension.PREFIX)]
+    fields += ["betaearth:manifests", "betaearth:items", "betaearth:tile_years"]
     missing = [name for name in fields if f"`{name}" not in page and name not in page]
     assert not missing
     assert extension.URI in page
     assert "not yet served" in page
+
+
+def test_every_row_of_the_page_is_of_a_table() -> None:
+    lines = (ROOT / "catalog" / "extension" / "README.md").read_text().splitlines()
+    tables = [[*group] for is_row, group in itertools.groupby(lines, key=lambda line: line.startswith("|")) if is_row]
+    assert len(tables) > 5
+    assert all(table[1].startswith("|---") for table in tables)

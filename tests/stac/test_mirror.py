@@ -81,8 +81,16 @@ class Catalog:
         self.assets = dict(made.assets)
         return made
 
-    def add(self, *items: Item, year: int = YEAR, **knowledge: frozenset[str]) -> MirrorChange:
-        return self.do(Addition(self.reader, year, by_id(items), **knowledge))
+    def add(
+        self,
+        *items: Item,
+        year: int = YEAR,
+        known_parts: frozenset[str] = frozenset(),
+        created: frozenset[str] = frozenset(),
+        still: Callable[[str], bool] = lambda _: True,
+    ) -> MirrorChange:
+        addition = Addition(self.reader, year, by_id(items), known_parts=known_parts, created=created, still=still)
+        return self.do(addition)
 
     def listed(self) -> list[Item]:
         """Every row of every listed part."""
@@ -282,6 +290,17 @@ def test_the_parts_of_a_growing_year_stay_few() -> None:
     assert max(sizes) <= LARGEST
     assert len(sizes) <= len(TIERS) * FAN + 2_500_000 // TIERS[-1]
     assert rewritten <= len(TIERS) * 2_500_000
+
+
+def test_a_row_of_the_same_version_gives_way_only_to_what_is_in_the_store(catalog: Catalog, item: MakeItem) -> None:
+    """A late manifest changes an Item without a newer version of it: whose Item is stored decides."""
+    theirs = item(0, 0)
+    ours = theirs | {"links": [*theirs["links"], {"rel": "predecessor-version", "href": "./x.json"}]}
+    catalog.add(theirs)
+    catalog.add(ours, still=lambda _: False)
+    assert catalog.has(theirs)
+    catalog.add(ours, still=lambda _: True)
+    assert catalog.has(ours)
 
 
 def test_parts_become_one(catalog: Catalog, item: MakeItem) -> None:

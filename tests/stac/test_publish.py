@@ -15,6 +15,7 @@ from pystac.errors import DeprecatedWarning
 from betaearth.errors import DataError
 from betaearth.events import CatalogPublished, Event
 from betaearth.products.manifest import Manifest
+from betaearth.stac import publish as module
 from betaearth.stac.document import to_bytes
 from betaearth.stac.publish import PublishReport, publish
 from betaearth.stac.validation import Validator
@@ -394,13 +395,13 @@ def test_a_manifest_that_cannot_be_ordered_or_placed_is_reported(
 def test_one_collection_alone(store: FolderStore, add: Add) -> None:
     add(variant="robust")
     add(variant="demo", trained=False, source="synthetic:v1:seed=0", source_title="Synthetic Earth")
-    assert publish(store, collection="betaearth-demo-v1").items == 1
-    assert linked_items(store) == ["betaearth-demo-v1_433u_1046r_2024"]
+    assert publish(store, collection="betaearth-demo-synthetic-v1").items == 1
+    assert linked_items(store) == ["betaearth-demo-synthetic-v1_433u_1046r_2024"]
     assert publish(store).items == 2
     root = json.loads(store.read("catalog.json"))
     titles = [link["title"] for link in root["links"] if link["rel"] == "child"]
     assert titles == [
-        "Annual embeddings betaearth-demo-v1 (untrained network, synthetic source)",
+        "Annual embeddings betaearth-demo-synthetic-v1 (untrained network, synthetic source)",
         "Annual embeddings betaearth-robust-v1",
     ]
     assert publish(store, collection="betaearth-unknown-v1") == PublishReport(items=0, written=0)
@@ -409,10 +410,10 @@ def test_one_collection_alone(store: FolderStore, add: Add) -> None:
 def test_a_title_that_grows_a_caveat_reaches_the_root(store: FolderStore, add: Add) -> None:
     add("433U_1046R")
     publish(store)
-    add("434U_1046R", source="synthetic:v1:seed=0", source_title="Synthetic Earth")
+    add("434U_1046R", trained=False)
     publish(store)
     (child,) = [link for link in json.loads(store.read("catalog.json"))["links"] if link["rel"] == "child"]
-    assert child["title"].endswith("(synthetic source)")
+    assert child["title"].endswith("(untrained network)")
     assert publish(store).written == 0
 
 
@@ -565,3 +566,98 @@ def test_a_publisher_with_an_old_listing_does_not_bring_an_old_item_back(
     assert json.loads(store.read(item_key(store)))["assets"]["provenance"]["href"].endswith(newer.rsplit("/", 1)[1])
     monkeypatch.undo()
     assert snapshot(store) == whole
+
+
+def test_blocks_without_news_are_not_all_held_at_once(
+    store: FolderStore, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large the catalog: a publish of all of it holds some blocks at a time."""
+    for row in (400, 430, 460, 490):
+        add(f"{row}U_900R")
+    publish(store)
+    sizes: list[int] = []
+    whole = module._Publisher.publish_batch
+
+    def counted(self: Any, batch: list[Any], *details: Any) -> None:
+        sizes.append(len(batch))
+        whole(self, batch, *details)
+
+    monkeypatch.setattr(module, "HELD", 2)
+    monkeypatch.setattr(module._Publisher, "publish_batch", counted)
+    assert publish(store) == PublishReport(items=4, written=0)
+    assert sizes == [2, 2]
+
+
+def test_a_published_manifest_that_was_spoilt_keeps_nothing_else_from_being_published(
+    store: FolderStore, add: Add, later: Later
+) -> None:
+    spoilt = add("433U_1046R", note="old")
+    publish(store)
+    document = json.loads(store.read(spoilt))
+    Path(store.href(spoilt)).write_text(json.dumps({**document, "statistics": None}))
+    add("433U_1046R", note="new", created=later(1))
+    add("434U_1046R")
+    report = publish(store)
+    assert set(report.skipped) == {spoilt}
+    assert report.items == 2
+    assert linked_items(store) == [f"{COLLECTION}_433u_1046r_2024", f"{COLLECTION}_434u_1046r_2024"]
+
+
+def test_a_version_that_would_not_be_valid_is_reported(
+    store: FolderStore, add: Add, later: Later, tmp_path: Path
+) -> None:
+    """A schema that refuses every deprecated Item stands for one that is stricter than when it was published."""
+    first = add("433U_1046R", note="old")
+    publish(store)
+    before = store.read(item_key(store))
+    second = add("433U_1046R", note="new", created=later(1))
+    add("434U_1046R")
+    properties = {"properties": {"not": {"required": ["deprecated"]}}}
+    (tmp_path / "version.json").write_text(json.dumps({"properties": properties}))
+    index = {"https://stac-extensions.github.io/version/v1.2.0/schema.json": "version.json"}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    report = publish(store, schemas=tmp_path)
+    assert set(report.skipped) == {first, second}
+    assert store.read(item_key(store, "433u")) == before
+    assert len(linked_items(store)) == 2
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        [{"rel": "item", "href": ["a"]}],
+        [{"rel": "item", "href": 5}],
+        [{"rel": ["item"], "href": "a"}],
+        [{"rel": "item"}],
+        [5],
+        {"rel": "item"},
+    ],
+)
+def test_links_that_are_none_are_refused_by_name(store: FolderStore, add: Add, links: object) -> None:
+    leaf = f"{add('433U_1046R').rsplit('/', 2)[0]}/catalog.json"
+    publish(store)
+    Path(store.href(leaf)).write_text(json.dumps({**json.loads(store.read(leaf)), "links": links}))
+    add("433U_1047R")
+    with pytest.raises(DataError, match=r"catalog\.json has links that are none"):
+        publish(store)
+
+
+def test_extensions_that_are_none_are_replaced(store: FolderStore, add: Add) -> None:
+    leaf = f"{add('433U_1046R').rsplit('/', 2)[0]}/catalog.json"
+    publish(store)
+    whole = json.loads(store.read(leaf))
+    Path(store.href(leaf)).write_text(json.dumps({**whole, "stac_extensions": 5}))
+    add("433U_1047R")
+    publish(store)
+    assert json.loads(store.read(leaf))["stac_extensions"] == whole["stac_extensions"]
+
+
+def test_a_document_that_is_too_large_is_not_read(
+    store: FolderStore, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = f"{add('433U_1046R').rsplit('/', 2)[0]}/catalog.json"
+    publish(store)
+    monkeypatch.setattr(module, "LARGEST_DOCUMENT", 100)
+    with pytest.raises(DataError, match=r"catalog\.json has .* 100"):
+        publish(store)
+    assert store.size(leaf)

@@ -313,3 +313,26 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer(
     assert first.parent == store.root / TEMPORARY
     assert not there
     assert names == [(target.parent, True), (target.parent.parent, True), (store.root, True)]
+
+
+def test_what_lies_behind_a_link_is_not_the_stores(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "store"
+    outside.mkdir()
+    (outside / "embeddings.tif").write_bytes(b"mine")
+    store = open_folder(str(root))
+    store.create("a/b.json", b"{}")
+    (root / "a" / "link").symlink_to(outside)
+    (root / "loop").symlink_to(root)
+    assert list(store.list()) == ["a/b.json"]
+    for use in (store.read, store.find, store.delete, store.stat, store.exists):
+        with pytest.raises(DataError, match="lies behind a link"):
+            use("a/link/embeddings.tif")
+    with pytest.raises(DataError, match="lies behind a link"):
+        store.create("a/link/new.json", b"{}")
+    assert [path.name for path in outside.iterdir()] == ["embeddings.tif"]
+
+
+def test_a_link_to_a_store_is_that_store(tmp_path: Path) -> None:
+    open_folder(str(tmp_path / "store")).create("a", b"1")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    assert open_folder(str(tmp_path / "link")).read("a") == b"1"

@@ -12,6 +12,7 @@ import pytest
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.objects import S3Ranges, part_of
+from betaearth.storage.s3_client import S3Options
 
 DATA = bytes(range(256)) * 10
 
@@ -86,3 +87,9 @@ def test_an_answer_that_is_short() -> None:
     assert part_of("bytes 5-9/10", b"12345", '"v"', "a").total == 10
     with pytest.raises(TransientError, match="4 bytes of 5"):
         part_of("bytes 5-9/10", b"1234", None, "a")
+
+
+def test_options_win_over_the_environment(uri: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert S3Ranges(S3Options(endpoint=s3_endpoint)).read(uri, 3, 9).data == DATA[3:9]

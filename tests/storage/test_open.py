@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,27 @@ def test_reading_makes_nothing(tmp_path: Path) -> None:
     store.create("key", b"data")
     assert existing_store(str(tmp_path / "store")).read("key") == b"data"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "store"]
+
+
+def test_what_killed_writers_left_goes_after_a_day(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    folder = tmp_path / ".tmp"
+    (folder / "scratch").mkdir()
+    old = [folder / "scratch" / "probe", folder / "0123", folder / "scratch", folder / "update.lock"]
+    for path in (old[0], old[1], old[3], folder / "4567"):
+        path.write_bytes(b"half")
+    (tmp_path / "outside").write_bytes(b"kept")
+    (folder / "link").symlink_to(tmp_path / "outside")
+    a_day = time.time() - 25 * 3600
+    for path in (*old, folder / "link", tmp_path / "outside"):
+        os.utime(path, (a_day, a_day), follow_symlinks=False)
+    open_store(store.uri)
+    assert sorted(path.name for path in folder.iterdir()) == ["4567", "update.lock"]
+    assert (tmp_path / "outside").read_bytes() == b"kept"
+    assert store.create("key", b"1")
+
+
+@pytest.mark.parametrize(("uri", "meant"), [("s3:/bucket/x", "s3://bucket/x"), ("file:/x", "file://x")])
+def test_a_lost_slash_is_noticed(uri: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"lacks a slash: write {meant}"):
+        existing_store(uri)

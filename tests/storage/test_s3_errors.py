@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.s3_client import s3_client
 from betaearth.storage.s3_errors import s3_errors
 
 
@@ -28,6 +32,8 @@ def answer(status: int, code: str) -> ClientError:
         (403, "Unheard", ConfigError, r"may not be written \(Unheard\)"),
         (401, "401", ConfigError, "may not be written"),
         (403, "RequestTimeTooSkewed", ConfigError, "clock"),
+        (400, "InvalidIdentityToken", ConfigError, "identity provider"),
+        (400, "IDPCommunicationError", TransientError, "identity provider does not answer"),
         (301, "PermanentRedirect", ConfigError, "another region"),
         (400, "AuthorizationHeaderMalformed", ConfigError, "BETAEARTH_S3__REGION"),
         (501, "NotImplemented", ConfigError, "does not know how"),
@@ -57,3 +63,12 @@ def test_a_signature_does_not_get_into_a_message() -> None:
         raise EndpointConnectionError(endpoint_url="https://host/key?X-Amz-Signature=secret")
     assert "https://host/key" in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+def test_a_configuration_that_cannot_be_read_is_a_matter_of_set_up(
+    s3_environment: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("no section\n")
+    s3_environment("http://127.0.0.1:9", AWS_CONFIG_FILE=str(tmp_path / "config"))
+    with pytest.raises(ConfigError, match=r"config.*AWS_CONFIG_FILE"):
+        s3_client()
