@@ -82,7 +82,7 @@ def test_grace_and_collection(scene: Scene, run: Run) -> None:
     scene.add("439U_1046R")
     assert run()[0] == 0
     assert run("--grace", "0")[0] == 65
-    assert run("--grace", "0", "--collection", "betaearth-none-v1")[0] == 0
+    assert run("--grace", "0", "--collection", "betaearth-none-v1")[0] == 65
     assert run("--grace", "-1")[0] == 2
 
 
