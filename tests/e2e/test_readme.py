@@ -14,6 +14,7 @@ import typer.main
 
 from betaearth.cli.main import app
 from betaearth.settings import Settings, variable_names
+from betaearth.stac.audit_findings import REMARKS, Kind
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -65,6 +66,13 @@ def test_there_are_commands_and_a_wrong_one_does_not_parse() -> None:
 def test_every_command_is_in_the_readme() -> None:
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     assert {name for name in known if f"betaearth {name}" in README or f"make {name}" in README} == known
+
+
+def test_every_kind_of_finding_is_in_the_readme() -> None:
+    named = README.partition("\nFaults are ")[2]
+    faults, _, remarks = named.partition("Remarks, and no faults, are")
+    assert {kind for kind in Kind if f"`{kind}`" in faults} == set(Kind) - REMARKS
+    assert {kind for kind in Kind if f"`{kind}`" in remarks.partition(".")[0]} == set(REMARKS)
 
 
 def test_every_target_is_in_the_makefile() -> None:
