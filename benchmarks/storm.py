@@ -241,7 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--publishers", type=int, default=16)
-    parser.add_argument("--each", type=int, default=100, help="tile-years of a shard")
+    parser.add_argument("--each", type=int, default=500, help="tile-years of a shard")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of chance; printed, to repeat a run")
     given = parser.parse_args()
     print(f"seed {given.seed}")
