@@ -10,6 +10,9 @@ from betaearth.stac.merging import LARGEST_DOCUMENT, Change, Compose, attempts, 
 from betaearth.stac.validation import Validator
 from betaearth.storage.store import Store
 
+REMEMBERED = 5_000
+"""Documents that are known to be valid: an Item is checked at the gate and written soon after."""
+
 
 class Documents:
     """The documents of a catalog; threads share it."""
@@ -33,6 +36,8 @@ class Documents:
         digest = hashlib.sha256(data).digest()
         if digest not in self._valid:
             self.unchecked.update(self.validator.check(from_bytes(data, where=key), where=key))
+            if len(self._valid) >= REMEMBERED:
+                self._valid.clear()
             self._valid.add(digest)
 
     def merge(self, key: str, compose: Compose) -> bytes:

@@ -100,7 +100,7 @@ class Addition:
 
     def _wanted(self, part: Part) -> frozenset[str]:
         """Items that may have a row in a part."""
-        names = frozenset(self._news)
+        names = frozenset(name for name, item in self._news.items() if part.may_hold(item))
         return names - self._created if part.asset in self._known_parts else names
 
     def _keeper(self, name: str, found: Sequence[tuple[Part, Row]]) -> Part | None:

@@ -14,14 +14,18 @@ from functools import cached_property
 from typing import Any
 
 from betaearth.errors import DataError
+from betaearth.grid.pixels import Bounds
 from betaearth.stac.document import Document
 from betaearth.stac.mirror_parts import PARQUET, items_of, rows_of
 from betaearth.stac.mirror_rows import Row
+from betaearth.stac.mirror_tables import bounds_of
 
 Assets = Mapping[str, Any]
 """Of a Collection, key to asset."""
 
 ROLE = "collection-mirror"
+_SLACK_DEG = 1e-5
+"""What two computations of a cell's outline may differ by, and more."""
 _ASSET = re.compile(r"items-(?P<year>[0-9]{4})-(?P<digest>[0-9a-f]{8}|[0-9a-f]{16})")
 _HREF = re.compile(r"\./items/year=(?P<year>[0-9]{4})/part-(?P<digest>[0-9a-f]{16})\.parquet")
 _CHECKSUM = re.compile(r"1220(?P<sha256>[0-9a-f]{64})")
@@ -39,6 +43,18 @@ class Part:
     size: int
     """Bytes."""
     rows: int
+    bounds: Bounds | None = None
+    """(west, south, east, north) degrees around all of its Items; None where the Collection does not say."""
+
+    def may_hold(self, item: Document) -> bool:
+        """Whether an Item of that place may have a row in the part."""
+        if self.bounds is None:
+            return True
+        west, south, east, north = item["bbox"]
+        spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        least_x, least_y, most_x, most_y = self.bounds
+        beside = all(end < least_x - _SLACK_DEG or start > most_x + _SLACK_DEG for start, end in spans)
+        return not (beside or north < least_y - _SLACK_DEG or south > most_y + _SLACK_DEG)
 
     def key(self, collection: str) -> str:
         """Object key."""
@@ -52,6 +68,11 @@ class NewPart:
     year: int
     data: bytes
     rows: int
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """(west, south, east, north) degrees around all of its Items, as its own metadata say."""
+        return bounds_of(self.data)
 
     @cached_property
     def sha256(self) -> str:
@@ -68,6 +89,7 @@ class NewPart:
             "file:size": len(self.data),
             "file:checksum": f"1220{self.sha256}",
             "betaearth:items": self.rows,
+            **({"betaearth:bbox": list(self.bounds)} if self.bounds else {}),
         }
         short = f"items-{self.year}-{self.sha256[:8]}"
         return (short if assets.get(short, asset) == asset else f"items-{self.year}-{self.sha256[:16]}"), asset
@@ -158,8 +180,23 @@ def _part(key: str, name: re.Match[str], asset: object) -> Part:
         or not href["digest"].startswith(name["digest"])
     ):
         raise DataError(f"the asset {key} contradicts itself: {href[0]}, {checksum[0]}; repair the collection")
-    return Part(asset=key, year=int(name["year"]), sha256=checksum["sha256"], size=size, rows=rows)
+    return Part(
+        bounds=_bounds(fields.get("betaearth:bbox")),
+        asset=key,
+        year=int(name["year"]),
+        sha256=checksum["sha256"],
+        size=size,
+        rows=rows,
+    )
 
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _bounds(value: object) -> Bounds | None:
+    """Take bounds where they are some; without, a part is read where it need not be, and no harm is done."""
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(number, int | float) for number in value):
+        return None
+    west, south, east, north = map(float, value)
+    return west, south, east, north

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from betaearth.errors import DataError
+from betaearth.grid.pixels import Bounds
 from betaearth.stac.mirror_rows import DIGEST, PROVENANCE, Row, place_in, stem_of
 
 ROW_GROUP = 2_048
@@ -60,6 +61,16 @@ def versions(data: bytes, *, where: str, ids: Set[str] | None) -> list[Row]:
 def count_rows(data: bytes) -> int:
     """Count the rows of a part, by what its end says."""
     return int(_opened(data).metadata.num_rows)
+
+
+def bounds_of(data: bytes) -> Bounds | None:
+    """Tell the box in degrees around all rows of a part by its metadata; None where they do not say."""
+    metadata = _opened(data).metadata.metadata or {}
+    box = json.loads(metadata.get(b"geo", b"{}")).get("columns", {}).get("geometry", {}).get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    west, south, east, north = map(float, box)
+    return west, south, east, north
 
 
 def merged(parts: Sequence[bytes], *, without: Set[str] = frozenset()) -> bytes | None:

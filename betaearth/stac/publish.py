@@ -34,6 +34,8 @@ from betaearth.storage.store import Store
 
 BATCH = 2_000
 """Tile-years with news that are settled before the catalogs above them."""
+AHEAD = 16
+"""Blocks whose catalogs are read at once: at most 4,096 tile-years."""
 HELD = 20_000
 """Tile-years, with news or without, whose listing and marks a publisher holds in memory at once: some 60 MB."""
 _PRODUCT = Standing(State.PRODUCT)
@@ -178,7 +180,7 @@ class _Publisher:
         """Publish the blocks of a collection's year, batch by batch, then what is there and what is not."""
         writer = CollectionWriter(self.documents, collection)
         standings: dict[str, Standing] = {}
-        for batch in self.batches(blocks, writer):
+        for batch in self.batches(blocks, writer, pool):
             self.publish_batch(batch, year, writer, pool)
             if self.asked:
                 standings.update(entry for work in batch for entry in work.standings(self.skipped))
@@ -210,14 +212,19 @@ class _Publisher:
         except DataError as error:
             self.skipped[writer.key] = str(error)
 
-    def batches(self, blocks: Iterable[ListedBlock], writer: CollectionWriter) -> Iterator[list[_Work]]:
-        """Gather blocks until they have enough news, or are enough to hold."""
+    def batches(
+        self, blocks: Iterable[ListedBlock], writer: CollectionWriter, pool: ThreadPoolExecutor
+    ) -> Iterator[list[_Work]]:
+        """Gather blocks until they have enough news, or are enough to hold; their catalogs are read side by side."""
         batch: list[_Work] = []
         news = held = 0
-        for block in blocks:
-            batch.append(self.work_of(block, trusted=writer.exists))
-            news += len(batch[-1].news)
-            held += len(block.manifests)
+        remaining = iter(blocks)
+        while ahead := list(itertools.islice(remaining, AHEAD)):
+            trusted = writer.exists
+            for work in pool.map(partial(self.work_of, trusted=trusted), ahead):
+                batch.append(work)
+                news += len(work.news)
+                held += len(work.listed.manifests)
             if news >= BATCH or held >= HELD:
                 yield batch
                 batch, news, held = [], 0, 0

@@ -30,8 +30,8 @@ from betaearth.stac.mirror import (
     Removal,
     compaction_due,
 )
-from betaearth.stac.mirror_listing import Assets, PartReader, parts_of
-from betaearth.stac.mirror_parts import items_of
+from betaearth.stac.mirror_listing import Assets, Part, PartReader, parts_of
+from betaearth.stac.mirror_parts import items_of, rows_of
 from betaearth.storage.folder import FolderStore
 
 Item = dict[str, Any]
@@ -290,6 +290,42 @@ def test_the_parts_of_a_growing_year_stay_few() -> None:
     assert max(sizes) <= LARGEST
     assert len(sizes) <= len(TIERS) * FAN + 2_500_000 // TIERS[-1]
     assert rewritten <= len(TIERS) * 2_500_000
+
+
+def test_parts_of_other_places_are_not_read(catalog: Catalog, item: MakeItem) -> None:
+    """What supersedes an Item, or may have a row already, is looked for where it could lie."""
+    for cell in (0, 4, 8):
+        catalog.add(item(cell, 0), created=ids_of(item(cell, 0)), known_parts=frozenset(catalog.assets))
+    keys = [part.key(COLLECTION) for part in parts_of(catalog.assets).values()]
+    held = {name: key for key in keys for name in rows_of(catalog.stored[key])}
+    catalog.fetched.clear()
+    catalog.add(item(4, 1))
+    assert set(catalog.fetched) == {held[item(4, 0)["id"]]}
+    assert catalog.has(item(0, 0), item(4, 1), item(8, 0))
+
+
+def test_a_part_that_does_not_say_where_its_items_lie_is_read(catalog: Catalog, item: MakeItem) -> None:
+    catalog.add(item(0, 0))
+    for asset in catalog.assets.values():
+        asset.pop("betaearth:bbox", None)
+    catalog.add(item(0, 1))
+    assert catalog.has(item(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("bbox", "held"),
+    [
+        ([10.0, 50.0, 11.0, 51.0], True),
+        ([11.000001, 50.0, 12.0, 51.0], True),
+        ([11.1, 50.0, 12.0, 51.0], False),
+        ([10.0, 51.1, 11.0, 52.0], False),
+        ([179.0, 50.0, -179.0, 51.0], False),
+        ([179.0, 50.0, 10.5, 51.0], True),
+    ],
+)
+def test_where_an_item_could_have_a_row(bbox: list[float], held: bool) -> None:
+    part = Part("items-2024-0", 2024, "", 1, 1, bounds=(10.0, 50.0, 11.0, 51.0))
+    assert part.may_hold({"bbox": bbox}) is held
 
 
 def test_a_row_of_the_same_version_gives_way_only_to_what_is_in_the_store(catalog: Catalog, item: MakeItem) -> None:
