@@ -583,6 +583,7 @@ def test_blocks_without_news_are_not_all_held_at_once(
         whole(self, batch, *details)
 
     monkeypatch.setattr(module, "HELD", 2)
+    monkeypatch.setattr(module, "AHEAD", 2)
     monkeypatch.setattr(module._Publisher, "publish_batch", counted)
     assert publish(store) == PublishReport(items=4, written=0)
     assert sizes == [2, 2]
