@@ -125,6 +125,11 @@ class BetaEarth:
         """Name of the device, for the record: `cpu`, or a GPU's model."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
+    @property
+    def threads(self) -> int:
+        """Threads that share a sum on a CPU, for the record."""
+        return torch.get_num_threads()
+
     def __repr__(self) -> str:
         count = sum(parameter.numel() for parameter in self._network.parameters())
         return f"BetaEarth(params={count / 1e6:.1f}M, device={self.device})"

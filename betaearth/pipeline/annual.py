@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
-
 from betaearth.errors import DataError
 from betaearth.events import BlockStarted, Emit, GranuleDropped, Notice, Resumed, SceneEncoded, ScenesSelected
 from betaearth.inference.blocks import Block, blocks
@@ -145,7 +143,7 @@ def compute_annual(
     computed = {
         "device": model.device_name,
         "processor": processor_name(),
-        "threads": str(torch.get_num_threads()),  # sums in other parts round otherwise
+        "threads": str(model.threads),  # sums in other parts round otherwise
         "precision": model.arithmetic(job.options.inference.precision).value,
     }
     return Annual(choice, ledger, observed=True, reason=None, computed=computed, traffic=traffic)
