@@ -146,7 +146,7 @@ def _judged_block(
 ) -> BlockJudgement:
     mine = {f"{block.node.folder}/{cell}": judgements[f"{block.node.folder}/{cell}"] for cell in _cells(block, marks)}
     items = [entry for held in block.tile_years.values() for entry, name in held.items.values() if name.stem is None]
-    young = all(lens.young(entry) for entry in items)
+    young = bool(items) and all(lens.young(entry) for entry in items)
     judged = BlockJudgement(block.node, leaf, marks, mine, block, young)
     judged.findings += [finding for each in mine.values() for finding in each.findings]
     judged.findings += [Finding.of(Kind.FOREIGN, key, "it is none of ours") for key in block.foreign]

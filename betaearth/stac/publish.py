@@ -19,12 +19,13 @@ from pathlib import Path
 
 from betaearth.errors import DataError
 from betaearth.events import CatalogPublished, Emit, ignore
+from betaearth.stac.block_work import BlockWork
 from betaearth.stac.collection_writer import CollectionWriter
-from betaearth.stac.coverage import Asked, Standing, State, read_asked
+from betaearth.stac.coverage import Asked, Standing, read_asked
 from betaearth.stac.documents import Documents
 from betaearth.stac.facts import Facts
 from betaearth.stac.gate import PublishOptions
-from betaearth.stac.leaf import Mark, marks_of, says, with_tile_years
+from betaearth.stac.leaf import marks_of, with_tile_years
 from betaearth.stac.listing import ListedBlock, blocks_of, listed_blocks
 from betaearth.stac.merging import LARGEST_DOCUMENT
 from betaearth.stac.tile_years import Outcome, TileYears
@@ -38,7 +39,6 @@ AHEAD = 16
 """Blocks whose catalogs are read at once: at most 4,096 tile-years."""
 HELD = 20_000
 """Tile-years, with news or without, whose listing and marks a publisher holds in memory at once: some 60 MB."""
-_PRODUCT = Standing(State.PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -110,56 +110,6 @@ def publish(
 
 
 @dataclass
-class _Work:
-    """A block that is being published."""
-
-    node: Node
-    listed: ListedBlock
-    marks: dict[str, Mark]
-    """Cell id in lower case to what the block's catalog says."""
-    news: dict[str, tuple[str, ...]]
-    """Folder of a tile-year that is not settled to the keys of its manifests."""
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def has_items(self) -> bool:
-        """Whether the block's catalog links an Item, now or in a moment."""
-        found = any(mark.link for mark in self.marks.values())
-        return found or any(outcome.facts for outcome in self.outcomes)
-
-    @property
-    def unsaid(self) -> list[Outcome]:
-        """What the block's catalog does not say yet."""
-        return [entry for entry in self.outcomes if entry.settled and not says(self._mark(entry), entry.settled)]
-
-    @property
-    def items(self) -> int:
-        """Tile-years that have an Item in the catalog."""
-        linked = {cell for cell, mark in self.marks.items() if mark.link}
-        linked |= {outcome.settled.cell for outcome in self.outcomes if outcome.settled and outcome.settled.item}
-        return sum(posixpath.basename(prefix) in linked for prefix in self.listed.manifests)
-
-    def standings(self, skipped: Mapping[str, str]) -> Iterator[tuple[str, Standing]]:
-        """Yield the folders of tile-years with what they have come to."""
-        reasons = {cell: mark.reason for cell, mark in self.marks.items() if mark.link is None}
-        linked = {cell for cell, mark in self.marks.items() if mark.link}
-        for settled in (outcome.settled for outcome in self.outcomes if outcome.settled):
-            (linked.add(settled.cell) if settled.item else reasons.update({settled.cell: settled.reason}))
-        for prefix, keys in self.listed.manifests.items():
-            cell = posixpath.basename(prefix)
-            if cell in linked:
-                yield prefix, _PRODUCT
-            elif cell in reasons:
-                yield prefix, Standing(State.EMPTY, reasons[cell])
-            else:
-                reason = "; ".join(skipped[key] for key in keys if key in skipped)
-                yield prefix, Standing(State.REFUSED, reason or "not published yet")
-
-    def _mark(self, outcome: Outcome) -> Mark | None:
-        return self.marks.get(outcome.settled.cell) if outcome.settled else None
-
-
-@dataclass
 class _Publisher:
     """One publish under way, and what it has to report."""
 
@@ -214,9 +164,9 @@ class _Publisher:
 
     def batches(
         self, blocks: Iterable[ListedBlock], writer: CollectionWriter, pool: ThreadPoolExecutor
-    ) -> Iterator[list[_Work]]:
+    ) -> Iterator[list[BlockWork]]:
         """Gather blocks until they have enough news, or are enough to hold; their catalogs are read side by side."""
-        batch: list[_Work] = []
+        batch: list[BlockWork] = []
         news = held = 0
         remaining = iter(blocks)
         while ahead := list(itertools.islice(remaining, AHEAD)):
@@ -231,19 +181,14 @@ class _Publisher:
         if batch:
             yield batch
 
-    def work_of(self, block: ListedBlock, *, trusted: bool) -> _Work:
+    def work_of(self, block: ListedBlock, *, trusted: bool) -> BlockWork:
         """Compare a block's listing with its marks, which count only where there is a collection that they rest on."""
-        node = Node(block.folder)
-        stored = self.store.find(node.key, limit=LARGEST_DOCUMENT)
-        marks = marks_of(stored.data if stored and trusted else None, where=node.key)
-        news = {
-            prefix: keys
-            for prefix, keys in block.manifests.items()
-            if not _settled(keys, marks.get(posixpath.basename(prefix)), has_item=prefix in block.items)
-        }
-        return _Work(node, block, marks, news)
+        stored = self.store.find(Node(block.folder).key, limit=LARGEST_DOCUMENT)
+        return BlockWork.of(block, stored.data if stored and trusted else None)
 
-    def publish_batch(self, batch: list[_Work], year: int, writer: CollectionWriter, pool: ThreadPoolExecutor) -> None:
+    def publish_batch(
+        self, batch: list[BlockWork], year: int, writer: CollectionWriter, pool: ThreadPoolExecutor
+    ) -> None:
         """Write Items, then everything above them."""
         tasks = [(work, prefix) for work in batch for prefix in work.news]
         outcomes = pool.map(self.settle, *zip(*tasks, strict=True)) if tasks else ()
@@ -260,7 +205,7 @@ class _Publisher:
             list(pool.map(self.mark, [work for work in batch if work.unsaid]))
             self.publish_tree([work.node for work in batch if work.has_items], writer)
 
-    def settle(self, work: _Work, prefix: str) -> Outcome:
+    def settle(self, work: BlockWork, prefix: str) -> Outcome:
         """Write the Items of one tile-year; where that cannot be, its manifests are reported, and no other's."""
         mark = work.marks.get(posixpath.basename(prefix))
         absent = prefix not in work.listed.items
@@ -269,7 +214,7 @@ class _Publisher:
         except DataError as error:
             return Outcome(None, skipped=dict.fromkeys(work.news[prefix], str(error)))
 
-    def mark(self, work: _Work) -> None:
+    def mark(self, work: BlockWork) -> None:
         """Say in a block's catalog what its tile-years have come to."""
 
         def compose(existing: bytes | None) -> bytes:
@@ -304,10 +249,3 @@ class _Publisher:
         for folder, children in below.items():
             self.documents.merge(f"{folder}/catalog.json", partial(with_children, node=Node(folder), children=children))
         return list(below)
-
-
-def _settled(keys: Iterable[str], mark: Mark | None, *, has_item: bool) -> bool:
-    """Whether a mark covers all manifests of a tile-year, and the Item that it tells of is there."""
-    if mark is None or (mark.link is not None and not has_item):
-        return False
-    return {posixpath.basename(key).partition(".")[0] for key in keys} <= mark.stems

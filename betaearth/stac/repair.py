@@ -16,7 +16,7 @@ from betaearth.errors import DataError
 from betaearth.products.keys import product_prefix
 from betaearth.stac.audit_block import BlockJudgement, is_stray, usable
 from betaearth.stac.audit_findings import Kind
-from betaearth.stac.audit_listing import withdrawn_key
+from betaearth.stac.audit_listing import stem_of, withdrawn_key
 from betaearth.stac.audit_tile_year import Judgement, Lens, digest_of
 from betaearth.stac.document import from_bytes, to_bytes
 from betaearth.stac.documents import Documents
@@ -106,11 +106,11 @@ class BlockRepair:
         """Write the Items of a tile-year; what was published before stays so whatever the thresholds are now.
 
         Returns:
-            What its entry should be; None where that is to stay, since a manifest cannot be read.
+            What its entry should be; None where that is to stay, since a manifest that it rests on cannot be read.
         """
         stems = judged.stems | (mark.stems if mark else frozenset())
         outcome = self.tile_years.settle(judged.prefix, Mark(stems, None))
-        if outcome.settled is None and outcome.skipped:
+        if outcome.settled is None and any(stem_of(key) in stems for key in outcome.skipped):
             return None
         return outcome.settled or Settled(judged.prefix, (), None)
 

@@ -22,7 +22,7 @@ from betaearth.errors import DataError
 from betaearth.storage.files import folder_errors, sync
 from betaearth.storage.folder_listing import ABSENT, names_in, walk
 from betaearth.storage.keys import LOCK, TEMPORARY, check_key, check_prefix, is_key
-from betaearth.storage.store import Entry, Stored, check_range
+from betaearth.storage.store import Entry, Store, Stored, check_range
 
 __all__ = ["FolderStore", "folder_errors", "sync"]
 
@@ -31,7 +31,7 @@ CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class FolderStore:
+class FolderStore(Store):
     """Objects as files below a folder, named by keys such as `betaearth-robust-v1/2024/catalog.json`."""
 
     root: Path
@@ -49,15 +49,6 @@ class FolderStore:
             DataError: it is no key.
         """
         return str(self._path(key))
-
-    def exists(self, key: str) -> bool:
-        """Whether there is an object of that key."""
-        return self.size(key) is not None
-
-    def size(self, key: str) -> int | None:
-        """Size of an object in bytes; None where there is none."""
-        entry = self.stat(key)
-        return entry.size if entry else None
 
     def stat(self, key: str) -> Entry | None:
         """What a listing would tell of one object; None where there is none."""
@@ -98,18 +89,6 @@ class FolderStore:
             raise DataError(f"{path} has more than the {limit} bytes of such an object")
         return Stored(data, _etag(data))
 
-    def read(self, key: str, *, limit: int | None = None) -> bytes:
-        """Read an object, up to `limit` bytes.
-
-        Raises:
-            DataError: it is no key, there is no object of that key, or it is larger than `limit`.
-            ConfigError: the file may not be read.
-        """
-        stored = self.find(key, limit=limit)
-        if stored is None:
-            raise self._absent(key)
-        return stored.data
-
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Read bytes `start` to before `stop`, or to the end where that comes first.
 
@@ -124,7 +103,7 @@ class FolderStore:
                 file.seek(start)
                 data = file.read(stop - start)
         except ABSENT:
-            raise self._absent(key) from None
+            raise self.absent(key) from None
         if not data:
             raise DataError(f"{path} is corrupt: it ends before what is asked for")
         return data
@@ -142,7 +121,7 @@ class FolderStore:
                 while piece := file.read(CHUNK):
                     yield piece
         except ABSENT:
-            raise self._absent(key) from None
+            raise self.absent(key) from None
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that start with a prefix, sorted by code point; unfinished writes are no keys.
@@ -248,9 +227,6 @@ class FolderStore:
         if os.path.realpath(path.parent) != str(path.parent):
             raise DataError(f"{path} lies behind a link; a store's objects lie in its own folders")
         return path
-
-    def _absent(self, key: str) -> DataError:
-        return DataError(f"{self.uri} holds no object {key!r}")
 
     def _make_parents(self, target: Path) -> None:
         """Make the folders above a target."""

@@ -28,7 +28,7 @@ from betaearth.storage.s3_client import S3Options, s3_client
 from betaearth.storage.s3_errors import CONFLICT, MISSING, code_of, s3_errors, status_of
 from betaearth.storage.s3_listing import Listing, entry_of
 from betaearth.storage.s3_upload import SHA256, Upload
-from betaearth.storage.store import Entry, Stored, check_range
+from betaearth.storage.store import Entry, Store, Stored, check_range
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -42,7 +42,7 @@ _MARK = "betaearth-write"
 
 
 @dataclass(frozen=True)
-class S3Store:
+class S3Store(Store):
     """Objects below a prefix of a bucket; it holds no connection of its own, and goes to other processes as it is."""
 
     bucket: str
@@ -64,15 +64,6 @@ class S3Store:
             DataError: it is no key.
         """
         return f"s3://{self.bucket}/{self._name(key)}"
-
-    def exists(self, key: str) -> bool:
-        """Whether there is an object of that key."""
-        return self.stat(key) is not None
-
-    def size(self, key: str) -> int | None:
-        """Size of an object in bytes; None where there is none."""
-        entry = self.stat(key)
-        return entry.size if entry else None
 
     def stat(self, key: str) -> Entry | None:
         """What a listing would tell of one object; None where there is none."""
@@ -107,17 +98,6 @@ class S3Store:
                     raise DataError(f"{self.href(key)} has {size} bytes, more than the {limit} of such an object")
                 return Stored(body.read(), answer["ETag"])
 
-    def read(self, key: str, *, limit: int | None = None) -> bytes:
-        """Read an object, up to `limit` bytes.
-
-        Raises:
-            DataError: it is no key, there is no such object, or it is larger than `limit`.
-        """
-        stored = self.find(key, limit=limit)
-        if stored is None:
-            raise self._absent(key)
-        return stored.data
-
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Read bytes `start` to before `stop`, or to the end where that comes first.
 
@@ -128,7 +108,7 @@ class S3Store:
         with s3_errors(self.href(key)):
             answer = self._get(key, Range=f"bytes={start}-{stop - 1}")
             if answer is None:
-                raise self._absent(key)
+                raise self.absent(key)
             with closing(answer["Body"]) as body:
                 data: bytes = body.read()
         if len(data) > stop - start:
@@ -144,7 +124,7 @@ class S3Store:
         with s3_errors(self.href(key)):
             answer = self._get(key)
             if answer is None:
-                raise self._absent(key)
+                raise self.absent(key)
             with closing(answer["Body"]) as body:
                 yield from body.iter_chunks(CHUNK)
 
@@ -216,9 +196,6 @@ class S3Store:
     @property
     def _lead(self) -> str:
         return f"{self.prefix}/" if self.prefix else ""
-
-    def _absent(self, key: str) -> DataError:
-        return DataError(f"{self.uri} holds no object {key!r}")
 
     def _head(self, key: str) -> Mapping[str, Any] | None:
         from botocore.exceptions import ClientError

@@ -48,7 +48,7 @@ def check_range(start: int, stop: int) -> None:
 
 
 class Store(Protocol):
-    """A folder (`FolderStore`) or a prefix of an S3 bucket (`S3Store`).
+    """A folder (`FolderStore`) or a prefix of an S3 bucket (`S3Store`), which inherit what follows from the rest.
 
     Every method raises DataError for what is no key, ConfigError where the store may not be used so, and
     TransientError where the network or the server failed.
@@ -65,11 +65,12 @@ class Store(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that key."""
-        ...
+        return self.stat(key) is not None
 
     def size(self, key: str) -> int | None:
         """Size of an object in bytes; None where there is none."""
-        ...
+        entry = self.stat(key)
+        return entry.size if entry else None
 
     def stat(self, key: str) -> Entry | None:
         """What a listing would tell of one object; None where there is none."""
@@ -101,7 +102,14 @@ class Store(Protocol):
         Raises:
             DataError: there is no object of that key, or it is larger than `limit`.
         """
-        ...
+        stored = self.find(key, limit=limit)
+        if stored is None:
+            raise self.absent(key)
+        return stored.data
+
+    def absent(self, key: str) -> DataError:
+        """Make the error that there is no object of that key."""
+        return DataError(f"{self.uri} holds no object {key!r}")
 
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Read bytes `start` to before `stop`, or to the end where that comes first.

@@ -74,6 +74,7 @@ def test_the_signatures_are_the_published_ones() -> None:
         "mirror": None,
         "sha256": None,
         "cache": None,
+        "s3": None,
         "report": None,
     }
     assert [name for name, p in load.items() if p.kind is p.KEYWORD_ONLY] == [
@@ -81,6 +82,7 @@ def test_the_signatures_are_the_published_ones() -> None:
         "mirror",
         "sha256",
         "cache",
+        "s3",
         "report",
     ]
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from betaearth.stac.audit import audit
@@ -36,6 +36,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         st.integers(0, KEYS - 1), st.sampled_from(["delete", "flip", "cut", "empty"]), min_size=1, max_size=KEYS
     )
 )
+@example(damage={10: "flip", 11: "delete", 12: "delete", 26: "delete"})  # one manifest lost, another unreadable
+@example(damage={10: "flip", 12: "delete", 20: "delete", 27: "delete"})  # nothing left to make the Collection of
 def test_whatever_is_damaged_is_repaired_or_told_of(origin: Scene, damage: dict[int, str]) -> None:
     keys = list(origin.store.list())
     assert len(keys) == KEYS
