@@ -14,6 +14,7 @@ import json
 import os
 import posixpath
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ from tests.stac.conftest import build_manifest, contents_of, key_of
 
 RETRIED = {75, -9}
 """Exit codes after which a workflow starts a pod again: trouble that passes, and SIGKILL."""
-LONGEST_S = 900
+LONGEST_S = 1800
 """Of a round."""
 
 
@@ -50,12 +51,18 @@ class Round:
     """Publishers that were started, again after their death too."""
     killed: int
     server_kills: int
+    """While somebody published."""
     seconds: float
 
 
 def cells_of(count: int) -> list[str]:
     """Name cells row by row, 16 to a block's row, over several blocks."""
     return [f"{row}U_{column}R" for row in range(400, 800) for column in range(900, 916)][:count]
+
+
+def total(publishers: int, each: int) -> int:
+    """Count the tile-years of publishers who share half of theirs with each neighbour."""
+    return (publishers + 1) * each // 2
 
 
 def seed(store: Store, cells: Sequence[str]) -> list[ShardEntry]:
@@ -92,17 +99,26 @@ def environment(server: S3Server, folder: Path) -> dict[str, str]:
 class Storm:
     """One catalog, its server and its publishers."""
 
-    def __init__(self, server: S3Server, folder: Path, *, seed_of_chance: int = 0) -> None:
-        """Make a bucket."""
+    def __init__(self, server: S3Server, folder: Path, *, seed_of_chance: int = 0, bucket: str | None = None) -> None:
+        """Make a bucket, or take one that is there."""
         self.server = server
         self.folder = folder
-        self.uri = f"s3://{new_bucket(server.endpoint)}/catalog"
+        self.bucket = bucket or new_bucket(server.endpoint)
+        self.uri = f"s3://{self.bucket}/catalog"
         self.environment = environment(server, folder)
         self.chance = random.Random(seed_of_chance)
         os.environ.update({key: value for key, value in self.environment.items() if key.startswith("AWS_")})
-        self.store = S3Store(self.uri.split("/")[2], "catalog", S3Options())
+        self.store = S3Store(self.bucket, "catalog", S3Options())
 
-    def blow(self, *, publishers: int, each: int, kills: int = 0, server_kills: int = 0) -> Round:
+    def blow(
+        self,
+        *,
+        publishers: int,
+        each: int,
+        kills: int = 0,
+        server_kills: int = 0,
+        entries: Sequence[ShardEntry] | None = None,
+    ) -> Round:
         """Publish shards that overlap by half, all at once; return once every publisher has come to its end.
 
         Args:
@@ -110,9 +126,10 @@ class Storm:
             each: tile-years of a shard.
             kills: publishers that are killed, at random moments.
             server_kills: times that the server is killed and started again.
+            entries: products that are there already; None puts them there.
         """
         started = time.monotonic()
-        entries = seed(self.store, cells_of((publishers + 1) * each // 2))
+        entries = entries or seed(self.store, cells_of(total(publishers, each)))
         shards = []
         for number in range(publishers):
             start = number * each // 2
@@ -129,12 +146,12 @@ class Storm:
                     raise TimeoutError(f"{len(running)} publishers have not come to their end in {LONGEST_S} s")
                 time.sleep(self.chance.uniform(0.05, 0.5))
                 # A publisher that is killed while it starts has nothing to lose.
-                under_way = under_way or self._is_under_way()
+                under_way = under_way or self._is_under_way(entries[:: each // 2])
                 alive = [process for process in running.values() if process.poll() is None]
-                if under_way and alive and killed < kills:
+                if under_way and alive and killed < kills and self.chance.random() < 0.5:
                     self.chance.choice(alive).kill()
                     killed += 1
-                if under_way and restarts and self.chance.random() < 0.3:
+                if under_way and alive and restarts and self.chance.random() < 0.2:
                     restarts -= 1
                     self.server.kill()
                     time.sleep(self.chance.uniform(0, 1))
@@ -153,11 +170,7 @@ class Storm:
             for process in running.values():
                 process.kill()
                 process.wait()
-        while restarts:  # all were faster than chance
-            restarts -= 1
-            self.server.kill()
-            self.server.start()
-        return Round(len(entries), starts, killed, server_kills, time.monotonic() - started)
+        return Round(len(entries), starts, killed, server_kills - restarts, time.monotonic() - started)
 
     def audit(self) -> dict[str, Any]:
         """Audit the catalog by the command line; its report.
@@ -203,8 +216,9 @@ class Storm:
                     found.update(parquet.read_table(io.BytesIO(part), columns=["id"])["id"].to_pylist())
         return found
 
-    def _is_under_way(self) -> bool:
-        return any(parse_item_key(key) for key in self.store.list())
+    def _is_under_way(self, sample: Sequence[ShardEntry]) -> bool:
+        """Whether there is an Item of one of some tile-years: a listing of all would take as long as the publishing."""
+        return any(parse_item_key(key) for entry in sample for key in self.store.list(f"{entry.prefix}/"))
 
     def _start(self, shard: Path) -> subprocess.Popen[bytes]:
         script = Path(sys.executable).parent / "betaearth"
@@ -244,20 +258,45 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=500, help="tile-years of a shard")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of chance; printed, to repeat a run")
     given = parser.parse_args()
-    print(f"seed {given.seed}")
-    for number in range(given.rounds):
-        with tempfile.TemporaryDirectory(prefix="betaearth-soak-") as name:
-            folder = Path(name)
-            server = S3Server(folder)
+    print(f"seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="betaearth-soak-") as name:
+        origin = Path(name) / "origin"
+        origin.mkdir()
+        server = S3Server(origin)
+        try:
+            server.start()
+            products = Storm(server, origin)
+            entries = seed(products.store, cells_of(total(given.publishers, given.each)))
+        finally:
+            server.kill()
+        for number in range(given.rounds):
+            folder = Path(name) / f"round-{number + 1}"
+            shutil.copytree(origin, folder)
+            server = S3Server(folder, server.ports)
             try:
                 server.start()
-                storm = Storm(server, folder, seed_of_chance=given.seed + number)
-                kills, server_kills = storm.chance.randint(4, 24), storm.chance.randint(1, 2)
-                done = storm.blow(publishers=given.publishers, each=given.each, kills=kills, server_kills=server_kills)
-                check(storm, done)
+                storm = Storm(server, folder, seed_of_chance=given.seed + number, bucket=products.bucket)
+                done = play(storm, entries, given)
             finally:
                 server.kill()
-        print(f"round {number + 1:2d}: {done}")
+            shutil.rmtree(folder)
+            print(f"round {number + 1:2d}: {done}", flush=True)
+
+
+def play(storm: Storm, entries: Sequence[ShardEntry], given: argparse.Namespace) -> Round:
+    """Blow once with random trouble, and look at what is left.
+
+    Raises:
+        RuntimeError: something is lost, or nobody was killed.
+    """
+    kills, server_kills = storm.chance.randint(4, 24), storm.chance.randint(1, 2)
+    done = storm.blow(
+        publishers=given.publishers, each=given.each, kills=kills, server_kills=server_kills, entries=entries
+    )
+    check(storm, done)
+    if not (done.killed and done.server_kills):
+        raise RuntimeError(f"no storm: {done}")
+    return done
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ SECONDS_TO_START = 60
 class S3Server:
     """A SeaweedFS server that keeps its ports and its folder when it is killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ports: dict[str, int] | None = None) -> None:
         self.folder = folder
         """Where it keeps its objects, configuration and log."""
-        self.ports = free_ports("master.port", "volume.port", "filer.port", "s3.port")
+        self.ports = ports or free_ports("master.port", "volume.port", "filer.port", "s3.port")
         self.endpoint = f"http://127.0.0.1:{self.ports['s3.port']}"
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "s3.json").write_text(json.dumps({"identities": identities()}))
