@@ -1,0 +1,60 @@
+{{/*
+A strategic merge patch of a workflow pod's spec, as JSON: what differs from cluster to cluster.
+Takes root, pods (tile or cpu of the values), attempt (spot, onDemand, or empty), gpu (whether GPUs are asked for) and
+device (of the environment; empty: none is said).
+*/}}
+{{- define "betaearth.pod" -}}
+{{- $values := .root.Values }}
+{{- $pods := .pods }}
+{{- $attempt := .attempt | default dict }}
+{{- $main := dict "name" "main" "imagePullPolicy" $values.image.pullPolicy }}
+{{- $resources := deepCopy $pods.resources }}
+{{- $tolerations := concat $pods.tolerations ($attempt.tolerations | default list) }}
+{{- $environment := list }}
+{{- if .device }}
+{{- $environment = append $environment (dict "name" "BETAEARTH_DEVICE" "value" .device) }}
+{{- /* A pod sees all cores of its node; without this each of several pods would start a thread for every one. */}}
+{{- if dig "requests" "cpu" "" $resources }}
+{{- $reference := dict "containerName" "main" "resource" "requests.cpu" }}
+{{- $environment = append $environment (dict "name" "OMP_NUM_THREADS" "valueFrom" (dict "resourceFieldRef" $reference)) }}
+{{- end }}
+{{- end }}
+{{- if .gpu }}
+{{- $gpus := dict $values.gpu.resourceName (int $values.gpu.count | toString) }}
+{{- $_ := set $resources "limits" (merge $gpus ($resources.limits | default dict)) }}
+{{- $tolerations = concat $values.gpu.tolerations $tolerations }}
+{{- end }}
+{{- $_ := set $main "resources" $resources }}
+{{- with $environment }}{{ $_ := set $main "env" . }}{{ end }}
+{{- /* Weights in the image lie at /cache: nothing may be mounted over them. The volume stays, since the wait container
+mirrors the main container's mounts. */}}
+{{- if eq $values.cache.type "baked" }}
+{{- $_ := set $main "volumeMounts" (list (dict "mountPath" "/cache" "$patch" "delete")) }}
+{{- end }}
+{{- $scratch := include "betaearth.scratch" .root | fromJson }}
+{{- $cache := include "betaearth.cache" .root | fromJson }}
+{{- if eq $values.cache.type "persistentVolumeClaim" }}{{ $_ := set $cache "emptyDir" nil }}{{ end }}
+{{- /* The kubelet would name a Service's address BETAEARTH_..., which betaearth refuses as an unknown setting. */}}
+{{- $spec := dict "containers" (list $main) "volumes" (list $scratch $cache) "enableServiceLinks" false }}
+{{- $_ := set $spec "terminationGracePeriodSeconds" (int $pods.terminationGracePeriodSeconds) }}
+{{- with merge (dict) ($attempt.nodeSelector | default dict) $pods.nodeSelector }}{{ $_ := set $spec "nodeSelector" . }}{{ end }}
+{{- with $tolerations }}{{ $_ := set $spec "tolerations" . }}{{ end }}
+{{- with $attempt.affinity | default $pods.affinity }}{{ $_ := set $spec "affinity" . }}{{ end }}
+{{- with $pods.runtimeClassName }}{{ $_ := set $spec "runtimeClassName" . }}{{ end }}
+{{- with .priorityClassName }}{{ $_ := set $spec "priorityClassName" . }}{{ end }}
+{{- with $values.imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end }}
+{{- with $values.podSecurityContext }}{{ $_ := set $spec "securityContext" . }}{{ end }}
+{{- $spec | toJson }}
+{{- end }}
+
+{{/* A tile pod; takes root and attempt. */}}
+{{- define "betaearth.tilePod" -}}
+{{- $values := .root.Values }}
+{{- $class := $values.tile.priorityClassName | default (ternary $values.priorityClass.name "" $values.priorityClass.create) }}
+{{- $device := ternary "cuda" "cpu" $values.gpu.enabled }}
+{{- include "betaearth.pod" (dict "root" .root "pods" $values.tile "attempt" .attempt "gpu" $values.gpu.enabled "device" $device "priorityClassName" $class) }}
+{{- end }}
+
+{{- define "betaearth.cpuPod" -}}
+{{- include "betaearth.pod" (dict "root" . "pods" .Values.cpu "priorityClassName" .Values.cpu.priorityClassName) }}
+{{- end }}

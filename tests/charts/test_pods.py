@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.charts.rendered import Document, documents_of, installed, merged, the, workflow_pods
+
+NVIDIA = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+def patch(values: str | dict[str, Any], name: str) -> Document:
+    documents = installed(values) if isinstance(values, str) else documents_of(values)
+    loaded: Document = json.loads(the(documents, "ConfigMap", "betaearth")["data"][name])
+    return loaded
+
+
+def main_of(spec: Document) -> Document:
+    (found,) = (each for each in spec["containers"] if each["name"] == "main")
+    return dict(found)
+
+
+def pods_of(name: str, values: str) -> list[Document]:
+    return [pod["spec"] for pod in workflow_pods(installed(values)) if pod["metadata"]["name"] == name]
+
+
+def test_that_a_tile_pod_has_a_gpu_and_others_have_none() -> None:
+    for name in ("pod", "retry-pod"):
+        assert main_of(patch("default", name))["resources"]["limits"]["nvidia.com/gpu"] == "1"
+        assert patch("default", name)["tolerations"] == [NVIDIA]
+    assert main_of(patch("default", "cpu-pod"))["resources"]["limits"].keys() == {"memory"}
+    assert "tolerations" not in patch("default", "cpu-pod")
+
+
+def test_that_a_slice_of_a_gpu_is_asked_for_by_its_own_name() -> None:
+    resources = main_of(patch("gpu", "pod"))["resources"]
+
+    assert resources["limits"]["nvidia.com/mig-1g.10gb"] == "1"
+    assert "nvidia.com/gpu" not in resources["limits"]
+    assert main_of(patch({"gpu": {"count": 2}}, "pod"))["resources"]["limits"]["nvidia.com/gpu"] == "2"
+
+
+def test_that_first_attempts_go_to_spot_nodes_and_later_ones_do_not() -> None:
+    first, later = patch("gpu", "pod"), patch("gpu", "retry-pod")
+
+    assert first["nodeSelector"]["karpenter.sh/capacity-type"] == "spot"
+    assert later["nodeSelector"]["karpenter.sh/capacity-type"] == "on-demand"
+    assert first["nodeSelector"]["node.kubernetes.io/instance-type"] == "p4d.24xlarge"
+    assert [each["key"] for each in first["tolerations"]] == ["nvidia.com/gpu", "spot"]
+    assert [each["key"] for each in later["tolerations"]] == ["nvidia.com/gpu"]
+    assert first["affinity"] == later["affinity"] != {}
+    own: Document = {"podAntiAffinity": {}}
+    assert patch({"tile": {"spot": {"affinity": own}}}, "pod")["affinity"] == own
+
+
+def test_that_pods_are_as_the_cluster_wants_them() -> None:
+    pod = patch("gpu", "pod")
+
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert (pod["runtimeClassName"], pod["priorityClassName"]) == ("nvidia", "betaearth-tile")
+    assert patch("locked-down", "pod")["priorityClassName"] == "batch"
+    assert patch("locked-down", "cpu-pod")["securityContext"]["fsGroup"] == 20001
+    assert main_of(patch("locked-down", "pod"))["imagePullPolicy"] == "Always"
+    assert patch({"tile": {"terminationGracePeriodSeconds": 120}}, "pod")["terminationGracePeriodSeconds"] == 120
+    assert patch("cpu", "cpu-pod")["priorityClassName"] == "low"
+
+
+def test_that_without_gpus_nothing_asks_for_one() -> None:
+    (pod, retry) = pods_of("tile-year", "cpu")
+
+    for spec in (pod, retry):
+        assert main_of(spec)["resources"] == {
+            "requests": {"cpu": 8, "memory": "6Gi", "ephemeral-storage": "4Gi"},
+            "limits": {"memory": "6Gi"},
+        }
+        assert {"name": "BETAEARTH_DEVICE", "value": "cpu"} in main_of(spec)["env"]
+        assert "tolerations" not in spec
+
+
+def test_that_a_process_starts_as_many_threads_as_it_may_use() -> None:
+    threads = next(each for each in main_of(pods_of("tile-year", "cpu")[0])["env"] if each["name"] == "OMP_NUM_THREADS")
+    assert threads["valueFrom"]["resourceFieldRef"] == {"containerName": "main", "resource": "requests.cpu"}
+    without = patch({"tile": {"resources": {"requests": {"cpu": None}}}}, "pod")
+    assert [each["name"] for each in main_of(without)["env"]] == ["BETAEARTH_DEVICE"]
+
+
+def test_that_a_claim_takes_the_place_of_the_cache() -> None:
+    for spec in [pod["spec"] for pod in workflow_pods(installed("gpu"))]:
+        volumes = {each["name"]: each for each in spec["volumes"]}
+        assert volumes["cache"] == {
+            "name": "cache",
+            "persistentVolumeClaim": {"claimName": "betaearth-weights", "readOnly": True},
+        }
+        assert volumes["scratch"] == {"name": "scratch", "emptyDir": {"sizeLimit": "8Gi"}}
+
+
+def test_that_nothing_hides_weights_in_the_image() -> None:
+    for spec in [pod["spec"] for pod in workflow_pods(installed("cpu"))]:
+        assert [mount["mountPath"] for mount in main_of(spec)["volumeMounts"]] == ["/tmp"]
+        assert {"name": "scratch", "emptyDir": {"sizeLimit": "2Gi", "medium": "Memory"}} in spec["volumes"]
+
+
+def test_that_the_image_is_named_by_its_digest_where_there_is_one() -> None:
+    def image(values: dict[str, Any]) -> str:
+        return str(the(documents_of(values), "ConfigMap", "betaearth")["data"]["image"])
+
+    digest = f"sha256:{'c' * 64}"
+    assert image({"image": {"repository": "host:5000/b", "digest": digest}}) == f"host:5000/b@{digest}"
+    assert image({"image": {"repository": "b", "tag": "mine"}}) == "b:mine"
+    assert image({"image": {"repository": "b"}}).endswith("-cuda")
+    assert image({"image": {"repository": "b"}, "gpu": {"enabled": False}}).endswith("-cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"a": None, "b": 2}, {"b": 2, "c": [1, 2]}),
+        ({"c": [3]}, {"a": 1, "c": [3]}),
+        (
+            {"volumes": [{"name": "x", "emptyDir": None, "y": 1}]},
+            {"a": 1, "c": [1, 2], "volumes": [{"name": "x", "y": 1}]},
+        ),
+    ],
+)
+def test_that_a_strategic_merge_is_one(change: Document, expected: Document) -> None:
+    assert merged({"a": 1, "c": [1, 2]}, change) == expected
+
+
+def test_that_lists_with_a_key_are_joined_by_it() -> None:
+    original = {
+        "containers": [{"name": "wait"}, {"name": "main", "volumeMounts": [{"mountPath": "/a"}, {"mountPath": "/b"}]}]
+    }
+    change = {"containers": [{"name": "main", "volumeMounts": [{"mountPath": "/a", "$patch": "delete"}]}]}
+
+    assert merged(original, change) == {
+        "containers": [{"name": "wait"}, {"name": "main", "volumeMounts": [{"mountPath": "/b"}]}]
+    }
