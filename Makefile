@@ -8,9 +8,21 @@ PUBLISHED := .venv-published
 PUBLISHED_PYTHON ?=
 # Tests run side by side, each process on one thread.
 WORKERS ?= 2
+# The container image; docker/README.md tells of these and of what else a build takes.
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' betaearth/_version.py)
+TARGET ?= cpu
+IMAGE ?= betaearth:$(VERSION)-$(TARGET)
+COMMA := ,
+IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+  $(if $(TORCH_INDEX_URL),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL)) \
+  $(if $(SOURCE_URL),--build-arg SOURCE=$(SOURCE_URL)) \
+  $(if $(PIP_CONF),--secret id=pip_conf$(COMMA)src=$(PIP_CONF)) \
+  $(if $(CA_CERT),--secret id=ca_crt$(COMMA)src=$(CA_CERT)) \
+  $(if $(WEIGHTS),--build-context weights=$(WEIGHTS))
+BUILDER ?= $(shell docker info > /dev/null 2>&1 && echo docker || { command -v buildah > /dev/null && echo buildah; })
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish soak clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish soak image image-test clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +79,16 @@ $(PUBLISHED)/.installed: benchmarks/published.txt constraints.txt
 	$(PUBLISHED)/bin/python -m pip install --quiet --constraint constraints.txt numpy safetensors huggingface-hub pillow tqdm
 	$(PUBLISHED)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/published.txt
 	touch $@
+
+image:  ## Build the container image (TARGET=cpu or cuda, IMAGE=name:tag, BASE_IMAGE=a local base; see docker/README.md)
+	@test -n "$(BUILDER)" || { echo "neither a docker daemon nor buildah is here to build an image" >&2; exit 1; }
+	DOCKER_BUILDKIT=1 $(BUILDER) build --file docker/Dockerfile --target $(TARGET) --tag $(IMAGE) \
+	  --build-arg VERSION=$(VERSION) --build-arg IMAGE=$(IMAGE) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2> /dev/null)$$(git diff --quiet HEAD 2> /dev/null || echo -dirty) \
+	  $(strip $(IMAGE_FLAGS) $(BUILD_FLAGS)) .
+
+image-test: image  ## Build the image, then check it: not root, read-only, no network, and the demo passes inside
+	docker/test.sh $(BUILDER) $(IMAGE) $(VERSION)
 
 clean:  ## Remove the environments, caches and the demo's output
 	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(OUT)
