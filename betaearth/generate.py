@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from betaearth.errors import DataError
 from betaearth.events import Emit, ignore
@@ -35,8 +35,8 @@ class Area:
 
     bbox: Sequence[float] | None = None
     """(west, south, east, north), degrees."""
-    geojson: Path | None = None
-    """File of polygons; their common bounding box is made."""
+    geojson: Path | str | None = None
+    """Polygons, whose common bounding box is made: a file, https://, s3://bucket/key, or the GeoJSON itself."""
     osm_relation: int | None = None
     """Id of a relation of OpenStreetMap; its bounding box and a kilometre more is made."""
 
@@ -53,7 +53,11 @@ class Area:
             return f"osm_{self.osm_relation}"
         if self.bbox is not None:
             return "bbox_" + "_".join(f"{value:.2f}" for value in self.bbox)
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", self.geojson.stem).lstrip(".") if self.geojson else "area"
+        document = str(self.geojson or "")
+        if document.lstrip().startswith("{"):
+            return "area"
+        path = document.partition("?")[0] if "://" in document else document
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(path).stem).lstrip(".") or "area"
 
 
 def generate(
@@ -78,7 +82,7 @@ def generate(
     Args:
         years: calendar years.
         bbox: (west, south, east, north), degrees.
-        geojson: file of polygons; their common bounding box is made.
+        geojson: polygons, whose common bounding box is made: a file, https://, s3://bucket/key, or the GeoJSON itself.
         osm_relation: id of a relation of OpenStreetMap; its bounding box and a kilometre more is made.
         output_dir: base folder.
         name: sub-folder; by default `bbox_{w}_{s}_{e}_{n}`, `osm_{id}` or the file's stem.
@@ -95,7 +99,7 @@ def generate(
     return generate_with(
         load_settings(settings or {}),
         years=[years] if isinstance(years, int) else years,
-        area=Area(bbox=bbox, geojson=None if geojson is None else Path(geojson), osm_relation=osm_relation),
+        area=Area(bbox=bbox, geojson=geojson, osm_relation=osm_relation),
         output_dir=output_dir,
         name=name,
         files=SceneFiles(scenes=save_scenes, embeddings=save_per_timestamp_embedding),
@@ -129,6 +133,7 @@ def generate_with(
         folder=Path(output_dir) / folder_name,
         files=files,
         workers=workshop.workers,
+        image=workshop.image,
         emit=emit,
     )
 

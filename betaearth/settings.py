@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from betaearth.cluster.options import ClusterOptions
 from betaearth.errors import ConfigError
 from betaearth.grid.osm import OsmOptions
 from betaearth.inference.annual import InferenceOptions
@@ -67,6 +68,9 @@ class Settings(BaseSettings):
     inference: InferenceOptions = Field(default_factory=InferenceOptions)
     product: ProductOptions = Field(default_factory=ProductOptions)
     publish: PublishOptions = Field(default_factory=PublishOptions)
+    image: str | None = None
+    """Container image with its digest that a pod runs; recorded in manifests."""
+    cluster: ClusterOptions = Field(default_factory=ClusterOptions)
 
     @property
     def production(self) -> ProductionOptions:

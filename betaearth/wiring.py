@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Emit, Notice
@@ -16,11 +17,14 @@ from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.transfer import Report
 from betaearth.nn.variants import Family, named_variant
 from betaearth.pipeline.options import ProductionOptions
+from betaearth.scenes.hrefs import plain
+from betaearth.scenes.http import Client
 from betaearth.scenes.model import Source
 from betaearth.scenes.observations import Together
 from betaearth.scenes.sources import open_source
 from betaearth.settings import Settings
-from betaearth.storage.open import existing_store, open_store
+from betaearth.storage.objects import read_object
+from betaearth.storage.open import existing_store, local_path, open_store
 from betaearth.storage.store import Store
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ class Workshop:
     grid: MajorTomGrid
     workers: int
     """Files read at once."""
+    image: str | None = None
+    """Container image that this runs in; recorded."""
 
 
 def open_workshop(settings: Settings, emit: Emit) -> Workshop:
@@ -67,6 +73,7 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
         options=settings.production,
         grid=grid_of(settings),
         workers=settings.reading.workers,
+        image=settings.image,
     )
     if not workshop.model.trained:
         emit(Notice(f"variant {workshop.model.variant.name} is UNTRAINED: its embeddings carry no learned meaning"))
@@ -103,7 +110,8 @@ def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str |
             report=report_to(emit),
         )
 
-    return Means(opened_source, opened_model, source=source, model=model, workers=settings.reading.workers)
+    workers = settings.reading.workers
+    return Means(opened_source, opened_model, source=source, model=model, workers=workers, image=settings.image)
 
 
 def report_to(emit: Emit) -> Report:
@@ -170,7 +178,7 @@ def region_of(
     *,
     grid: MajorTomGrid,
     bbox: Sequence[float] | None = None,
-    geojson: Path | None = None,
+    geojson: Path | str | None = None,
     cells: Iterable[str] | None = None,
     osm_relation: int | None = None,
     settings: Settings,
@@ -179,8 +187,8 @@ def region_of(
 
     Raises:
         DataError: the region is impossible, or is given in no way or in several.
-        TransientError: OpenStreetMap did not answer.
-        ConfigError: it refuses.
+        TransientError: OpenStreetMap, or who has the GeoJSON, did not answer.
+        ConfigError: they refuse.
     """
     cells = list(cells or ())
     given = sum((bbox is not None, geojson is not None, bool(cells), osm_relation is not None))
@@ -191,10 +199,51 @@ def region_of(
     if bbox is not None:
         return Region.from_bbox(bbox)
     if geojson is not None:
-        return Region.from_geojson(geojson)
+        return Region.from_geojson(geojson_document(str(geojson), settings))
     if osm_relation is not None:
         return Region.from_geojson(osm_area(osm_relation, endpoint=settings.osm.endpoint, cache=settings.cache))
     return Region.from_cells(cells, grid)
+
+
+def geojson_document(word: str, settings: Settings) -> Path | Mapping[str, Any]:
+    """Give a GeoJSON document by the word that a user says: a path, http(s)://, s3://, or the text itself.
+
+    Returns:
+        The path of a file, or the document.
+
+    Raises:
+        DataError: there is none, or it is no JSON object.
+        ConfigError: it may not be read.
+        TransientError: the server or the network failed.
+    """
+    scheme = word.partition("://")[0].lower() if "://" in word else ""
+    if word.lstrip().startswith("{"):
+        return parsed_geojson(word, "the GeoJSON that was given as text")
+    if scheme in {"http", "https"}:
+        return parsed_geojson(Client().get(word).body, plain(word))
+    if scheme == "s3":
+        return parsed_geojson(read_object(word, settings.s3), word)
+    path = local_path(word)
+    if path is None:
+        raise ConfigError(
+            f"{plain(word)} cannot be read: give a file, https://, s3://bucket/key, or the GeoJSON itself"
+        )
+    return path
+
+
+def parsed_geojson(text: str | bytes, where: str) -> Mapping[str, Any]:
+    """Parse a document that came from `where`.
+
+    Raises:
+        DataError: it is no JSON object.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{where} is no JSON: {error}; give a GeoJSON document") from error
+    if not isinstance(document, dict):
+        raise DataError(f"{where} is no GeoJSON: it is no object with a `type` such as FeatureCollection")
+    return document
 
 
 def cells_of(region: Region, grid: MajorTomGrid) -> list[Cell]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from betaearth.errors import ConfigError
+from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.pipeline.job import variant_record
 from betaearth.settings import Settings, load_settings
-from betaearth.wiring import means_of, open_workshop
+from betaearth.wiring import geojson_document, grid_of, means_of, open_workshop, region_of
 from tests.s3_server import owner_client
 from tests.weights_server import WeightsServer
 
@@ -101,3 +105,70 @@ def test_imagery_and_weights_are_read_through_the_settings_of_s3(
     assert means.open_source(source).identity == workshop.source.identity
     sha256 = workshop.model.weights_sha256
     assert means.open_model("someone/small", sha256, None).weights_sha256 == sha256
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[13.0, 48.0], [14.0, 48.0], [14.0, 49.0], [13.0, 49.0], [13.0, 48.0]]]}
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    """A server that has a square, a page, and what is not for everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            status = {"/square.geojson": 200, "/page": 200, "/private": 403}.get(path, 404)
+            body = b"<html>" if path == "/page" else json.dumps(SQUARE).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_geojson_comes_from_wherever_it_is(
+    web: str, s3_bucket: str, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = owner_client(s3_endpoint)
+    client.put_object(Bucket=s3_bucket.removeprefix("s3://"), Key="square.geojson", Body=json.dumps(SQUARE).encode())
+    client.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    settings = load_settings({"s3": {"endpoint": s3_endpoint}})
+    (tmp_path / "square.geojson").write_text(json.dumps(SQUARE))
+    words = [
+        str(tmp_path / "square.geojson"),
+        (tmp_path / "square.geojson").as_uri(),
+        f"{web}/square.geojson?sig=SECRET",
+        f"{s3_bucket}/square.geojson",
+        json.dumps(SQUARE, indent=2),
+    ]
+    grid = grid_of(settings)
+    regions = [region_of(grid=grid, geojson=word, settings=settings) for word in words]
+    assert {region.bounds for region in regions} == {(13.0, 48.0, 14.0, 49.0)}
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "said"),
+    [
+        ("{web}/none?sig=SECRET", DataError, "/none is not there"),
+        ("{web}/private?sig=SECRET", ConfigError, "/private may not be read"),
+        ("{web}/page?sig=SECRET", DataError, "/page is no JSON"),
+        ("ftp://host/a?sig=SECRET", ConfigError, "ftp://host/a cannot be read"),
+        ('{"type": ', DataError, "given as text is no JSON"),
+        ("s3://bucket", ConfigError, "s3://bucket cannot be read"),
+    ],
+)
+def test_geojson_that_cannot_be_had_is_named(word: str, error: type[Exception], said: str, web: str) -> None:
+    with pytest.raises(error, match=said) as told:
+        geojson_document(word.replace("{web}", web), load_settings({}))
+    assert "SECRET" not in str(told.value)

@@ -47,6 +47,7 @@ def demo(
             options=workshop.options,
             store=store,
             schemas=settings.schemas,
+            image=workshop.image,
             emit=emit,
         )
     if as_json:

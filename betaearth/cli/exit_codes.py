@@ -11,9 +11,11 @@ INTERRUPTED = 130
 EXIT_CODES: dict[type[Exception], int] = {DataError: 65, TransientError: 75, ConfigError: 78}
 
 EXTRA_OF = {
+    "argo_workflows": "cluster",
     "boto3": "generate",
     "botocore": "generate",
     "jsonschema_rs": "generate",
+    "kubernetes": "cluster",
     "PIL": "generate",
     "planetary_computer": "generate",
     "pyarrow": "generate",
@@ -26,6 +28,7 @@ EXTRA_OF = {
     "starlette": "generate",
     "uvicorn": "generate",
     "xarray": "xarray",
+    "yaml": "cluster",
 }
 """What a light install lacks, and the extra that brings it."""
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from betaearth._version import __version__
-from betaearth.cli import area, audit, check, demo, models, produce, publish, serve
+from betaearth.cli import (
+    area,
+    audit,
+    check,
+    cluster,
+    demo,
+    doctor,
+    models,
+    plan,
+    produce,
+    publish,
+    serve,
+    shard,
+    status,
+    tile,
+)
+from betaearth.cli.ending import ending_in_time, leave
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
-from betaearth.cli.options import VariadicCommand
+from betaearth.cli.options import ProductionCommand, VariadicCommand
 from betaearth.errors import ConfigError, DataError, TransientError
 
 HELP = """From a region and some years to a STAC catalog of 10 m, 64-dimensional Earth embeddings.
@@ -36,19 +50,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(demo.demo)
-app.command("generate", cls=VariadicCommand)(area.generate)
-app.command("plan", cls=VariadicCommand)(produce.plan)
-app.command("tile", cls=VariadicCommand)(produce.tile)
-app.command("run", cls=VariadicCommand)(produce.run)
-app.command("publish")(publish.publish)
-app.command("audit")(audit.audit)
+app.command("generate", cls=ProductionCommand)(area.generate)
+app.command("plan", cls=ProductionCommand)(plan.plan)
+app.command("tile", cls=ProductionCommand)(tile.tile)
+app.command("run", cls=ProductionCommand)(produce.run)
+app.command("shard", cls=VariadicCommand)(shard.shard)
+app.command("publish", cls=VariadicCommand)(publish.publish)
+app.command("audit", cls=VariadicCommand)(audit.audit)
 app.command("verify")(check.verify)
 app.command("reproduce")(check.reproduce)
 app.command("serve")(serve.serve)
+app.command("submit", cls=ProductionCommand)(cluster.submit)
+app.command("status")(status.status)
+app.command("logs")(cluster.logs)
+app.command("stop")(cluster.stop)
+app.command("resubmit")(cluster.resubmit)
+app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 
 generate_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-generate_app.command("betaearth-generate", cls=VariadicCommand)(area.generate)
+generate_app.command("betaearth-generate", cls=ProductionCommand)(area.generate)
 
 
 def show_version(value: bool) -> None:
@@ -70,25 +91,33 @@ def common(
 
 def main() -> None:
     """Run `betaearth`."""
-    sys.exit(guarded(app))
+    leave(guarded(app))
 
 
 def generate_main() -> None:
     """Run `betaearth-generate`, which is `betaearth generate`."""
-    sys.exit(guarded(generate_app))
+    leave(guarded(generate_app))
 
 
 def guarded(command: Callable[[], object]) -> int:
     """Run a command and map what it raises to an exit code."""
-    signal.signal(signal.SIGTERM, terminate)
     calm_openmp()
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its retries are no lines of our log
+    try:
+        with ending_in_time():
+            return attempted(command)
+    except SystemExit as stop:  # SIGTERM, while what another one had raised was unwound
+        return stop.code if isinstance(stop.code, int) else TERMINATED
+
+
+def attempted(command: Callable[[], object]) -> int:
+    """Run a command; returns the exit code of what it raises."""
     code = 0
     try:
         command()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        if code == INTERRUPTED:
+        if code in {INTERRUPTED, TERMINATED}:
             sys.stderr.write(GO_ON)
     except (DataError, TransientError, ConfigError) as error:
         code = fail(error)
@@ -128,8 +157,3 @@ def unplanned() -> int:
 
     sys.stderr.write(traceback.format_exc())
     return UNPLANNED
-
-
-def terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # the signature of a signal handler
-    """End at once but in order on SIGTERM: temporary folders are removed, nothing half-made is visible."""
-    sys.exit(TERMINATED)

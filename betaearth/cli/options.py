@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from betaearth.cli.words import Spelling, opened, respelled, spellings
+
 if TYPE_CHECKING:
     from betaearth.settings import Settings
-
-VARIADIC = ("--years", "--cells")
-"""Options that take every word up to the next option: `--years 2020 2021 2022`."""
 
 GROUPS = {
     "selection": ("policy", "max_cloud", "max_per_quarter", "s1_per_quarter", "min_coverage"),
@@ -27,6 +26,7 @@ GROUPS = {
     "publish": ("min_valid_fraction", "min_observations"),
     "reading": ("workers",),
     "weights": ("mirror", "revision", "sha256"),
+    "cluster": ("namespace", "context", "argo_server"),
 }
 """Group of settings to the options that are fields of it; every other option is a setting of its own."""
 
@@ -54,7 +54,9 @@ ObservationsOption = Annotated[
     float | None,
     typer.Option("--min-observations", help="Mean observations of a valid pixel, at least.  [default: 1]"),
 ]
-YearsOption = Annotated[list[int], typer.Option("--years", metavar="YEAR ...", help="Calendar years.")]
+YearsOption = Annotated[
+    list[int], typer.Option("--years", metavar="YEAR ...", help="Calendar years: 2023 2024, or 2017-2024.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 RefreshOption = Annotated[
     bool,
@@ -71,7 +73,12 @@ class AreaWords:
         tuple[float, float, float, float] | None,
         typer.Option("--bbox", metavar="W S E N", help="Bounding box in degrees; W > E crosses 180 degrees."),
     ] = None
-    geojson: Annotated[Path | None, typer.Option("--geojson", help="GeoJSON file of polygons.")] = None
+    geojson: Annotated[
+        str | None,
+        typer.Option(
+            "--geojson", help="GeoJSON of polygons: a file, https://..., s3://bucket/key, or the text itself."
+        ),
+    ] = None
     osm_relation: Annotated[
         int | None, typer.Option("--osm-relation", metavar="ID", help="OpenStreetMap relation of an area.")
     ] = None
@@ -202,15 +209,36 @@ class ProductionWords:
     )
 
 
+HeldOption = Annotated[
+    str | None,
+    typer.Option(
+        "--options",
+        metavar="WORDS",
+        help="Further options as one word, for workflows: --options='--max-cloud 10 --halo 114'.",
+    ),
+]
+HOW: Mapping[str, Spelling] = {
+    **{f"--{field.name.replace('_', '-')}": Spelling(1) for field in fields(ProductionWords)},
+    "--gap-fill": Spelling(0, "--no-gap-fill"),
+    "--no-gap-fill": Spelling(0, "--gap-fill"),
+    "--spacing-km": Spelling(1),
+    "--device": Spelling(1),
+    "--verbose": Spelling(0),
+}
+"""What `--options` may hold: what a tile-year is made with. A plan, which gets the same words, leaves some unused."""
+
+
 def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every field of the dataclasses among its parameters, in their place.
 
     `def run(*, region: RegionWords)` is shown to Typer as `def run(*, bbox=None, geojson=None, ...)`, and is called
-    with a `RegionWords` of what was given.
+    with a `RegionWords` of what was given. Beside a production's words there is `--options`, which holds others and is
+    taken apart before anything is parsed.
     """
     hints = get_type_hints(command, include_extras=True)
     own = inspect.signature(command).parameters.values()
     groups = {parameter.name: hints[parameter.name] for parameter in own if is_dataclass(hints[parameter.name])}
+    holds = ProductionWords in groups.values() and all(parameter.name != "options" for parameter in own)
 
     def parameters() -> Iterator[inspect.Parameter]:
         for parameter in own:
@@ -223,9 +251,13 @@ def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
                 yield inspect.Parameter(
                     field.name, parameter.KEYWORD_ONLY, default=field.default, annotation=annotations[field.name]
                 )
+        if holds:
+            yield inspect.Parameter("options", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=HeldOption)
 
     @functools.wraps(command)
     def called(**given: Any) -> None:  # noqa: ANN401  # the values of any option
+        if holds:
+            del given["options"]
         for name, words in groups.items():
             given[name] = words(**{field.name: given.pop(field.name) for field in fields(words)})
         command(**given)
@@ -235,38 +267,22 @@ def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class VariadicCommand(TyperCommand):
-    """A command that is spelled as the published tool's are: words after `--years`, and `_` where we write `-`."""
+    """A command whose words people, the published tool and workflows spell each in their way."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # Typer keeps its Context private
         """Parse after bringing the words into the one spelling that is declared."""
-        return super().parse_args(ctx, spread(dashed(args)))
+        return super().parse_args(ctx, respelled(args, spellings(self.params)))
 
 
-def dashed(args: list[str]) -> list[str]:
-    """Spell the options among words with dashes: `--max_cloud=5` becomes `--max-cloud=5`."""
-    return [_dashed_option(word) if word.startswith("--") else word for word in args]
+class ProductionCommand(VariadicCommand):
+    """A command that makes tile-years, or plans them: `--options` holds what says how, as one word."""
 
-
-def _dashed_option(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return f"{name.replace('_', '-')}{equals}{value}"
-
-
-def spread(args: list[str]) -> list[str]:
-    """Repeat a variadic option before each of its words: `--years 1 2` becomes `--years 1 --years 2`."""
-    spread_args: list[str] = []
-    option: str | None = None
-    words = 0
-    for word in args:
-        if word.startswith("--"):
-            option, words = (word, 0) if word in VARIADIC else (None, 0)
-            spread_args.append(word)
-            continue
-        if option and words:
-            spread_args.append(option)
-        words += 1
-        spread_args.append(word)
-    return spread_args
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # Typer keeps its Context private
+        """Parse after the options that `--options` holds have taken its place."""
+        own = spellings(self.params)
+        allowed = {name: spelling for name, spelling in own.items() if name in HOW}
+        unused = {name: spelling for name, spelling in HOW.items() if name not in own}
+        return super().parse_args(ctx, opened(args, allowed=allowed, unused=unused))
 
 
 def settings_from(words: ProductionWords | None = None, **given: object) -> Settings:

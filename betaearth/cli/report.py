@@ -9,6 +9,7 @@ from betaearth.errors import DataError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from betaearth.pipeline.estimate import Estimate
     from betaearth.pipeline.generate import AreaYear
@@ -124,20 +125,45 @@ def duration_text(seconds: float) -> str:
 
 
 def raise_worst(report: RunReport) -> None:
-    """End the command with the failure that decides its exit code: what can pass comes first, so that it is retried.
+    """End the command with the failure that decides its exit code.
 
     Raises:
         TransientError: one of the tile-years failed in a way that passes.
         DataError: one of them can never work, or a product was not published.
     """
-    failures = report.failed
+    raise_worst_of(report.failed)
+    for published in report.published:
+        refuse_skipped(published)
+
+
+def raise_worst_of(failures: Mapping[str, DataError | TransientError]) -> None:
+    """End the command with the failure that decides its exit code: what can pass comes first, so that it is retried.
+
+    Args:
+        failures: `cell year` to its error.
+
+    Raises:
+        TransientError: one of the tile-years failed in a way that passes.
+        DataError: one of them can never work.
+    """
     transient = [name for name, error in failures.items() if isinstance(error, TransientError)]
     if transient:
         raise TransientError(f"{len(failures)} tile-years failed; try again: {', '.join(transient)}")
     if failures:
         raise DataError(f"{len(failures)} tile-years failed: " + "; ".join(f"{k}: {v}" for k, v in failures.items()))
-    for published in report.published:
-        refuse_skipped(published)
+
+
+def write_result(path: Path, text: str) -> None:
+    """Write a result into a file, from which a workflow takes it.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    from betaearth.storage.files import folder_errors
+
+    with folder_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
 
 
 def publish_row(report: PublishReport) -> dict[str, Any]:
@@ -169,5 +195,10 @@ def refuse_skipped(report: PublishReport) -> None:
         DataError: names them with their reasons.
     """
     if report.skipped:
-        reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items()))
-        raise DataError(f"{len(report.skipped)} products were not published: {reasons}")
+        raise DataError(skipped_text(report))
+
+
+def skipped_text(report: PublishReport) -> str:
+    """Say which products were not published, and why."""
+    reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items()))
+    return f"{len(report.skipped)} products were not published: {reasons}"

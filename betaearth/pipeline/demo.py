@@ -81,11 +81,12 @@ def run_demo(
     options: ProductionOptions,
     store: Store,
     schemas: Path | None,
+    image: str | None,
     emit: Emit,
 ) -> DemoResult:
     """Run plan, tile-years and publish over the demo's cells."""
     planned = plan(demo_cells(grid), DEMO_YEARS, model=model, source=source, options=options, store=store)
-    report = run_region(planned, source=source, model=model, store=store, schemas=schemas, emit=emit)
+    report = run_region(planned, source=source, model=model, store=store, schemas=schemas, image=image, emit=emit)
     for error in report.failed.values():
         raise error
     manifests = [find_manifest(entry.job, store) for entry in planned]

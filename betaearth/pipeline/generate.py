@@ -64,6 +64,8 @@ class AreaJob:
     files: SceneFiles
     workers: int
     emit: Emit
+    image: str | None = None
+    """Container image that this runs in; recorded."""
 
 
 def generate_area(
@@ -77,6 +79,7 @@ def generate_area(
     folder: Path,
     files: SceneFiles = NOTHING_MORE,
     workers: int = DEFAULT_WORKERS,
+    image: str | None = None,
     emit: Emit = ignore,
 ) -> list[AreaYear]:
     """Write `{year}.tif`, `{year}_quality.tif`, `{year}_preview_pca.png` and `{year}_manifest.json` per year.
@@ -95,6 +98,7 @@ def generate_area(
         folder: to write into.
         files: what is kept of every scene, in `{year}_files`.
         workers: files read at once.
+        image: container image that this runs in; recorded.
         emit: called with progress events.
 
     Raises:
@@ -105,7 +109,7 @@ def generate_area(
     jobs = [area_year(name, grid, year, model=model, source=source, options=options) for year in dict.fromkeys(years)]
     make_folder(folder)
     with alone_in(folder):
-        return [generate_year(AreaJob(job, source, model, folder, files, workers, emit)) for job in jobs]
+        return [generate_year(AreaJob(job, source, model, folder, files, workers, emit, image)) for job in jobs]
 
 
 def generate_year(area: AreaJob) -> AreaYear:
@@ -158,7 +162,8 @@ def make_year(area: AreaJob) -> Manifest:
         raise
     with tempfile.TemporaryDirectory(prefix="render-", dir=work) as name:
         rendered = render(job, annual, draft, Path(name), area.source)
-        manifest = renamed(describe(job, annual, rendered, area.source, prefix="", seconds=time.monotonic() - started))
+        seconds = time.monotonic() - started
+        manifest = renamed(describe(job, annual, rendered, area.source, prefix="", seconds=seconds, image=area.image))
         moves = {rendered.files[own].path: target for own, target in names(job.year).items()} if rendered else {}
         if area.files.any and rendered:
             folder = subfolder(Path(name), "files")

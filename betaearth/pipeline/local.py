@@ -55,6 +55,7 @@ class Runner:
     emit: Emit
     report: RunReport
     tally: Tally
+    image: str | None = None
 
     def make(self, planned: Sequence[Planned]) -> None:
         """Make one tile-year after the other, until passing failures follow each other.
@@ -93,6 +94,7 @@ class Runner:
             store=self.store,
             refresh=self.refresh,
             workers=self.workers,
+            image=self.image,
             emit=emit,
         )
         if any(isinstance(event, TileYearSkipped) for event in told):
@@ -121,6 +123,7 @@ def run_region(
     publishing: PublishOptions | None = None,
     refresh: bool = False,
     workers: int = DEFAULT_WORKERS,
+    image: str | None = None,
     emit: Emit = ignore,
 ) -> RunReport:
     """Make what is missing, then publish.
@@ -139,6 +142,7 @@ def run_region(
         publishing: what a product must be like to be published.
         refresh: search again for what is there, and make it anew where the source has news.
         workers: files read at once.
+        image: container image that this runs in; recorded.
         emit: told of progress.
 
     Raises:
@@ -149,7 +153,7 @@ def run_region(
     missing = [entry for entry in planned if entry.state is not State.CURRENT]
     emit(RunPlanned(tile_years=len(planned), missing=len(missing)))
     with recorded(store, planned, refresh=refresh) as tally:
-        Runner(source, model, store, refresh, workers, emit, report, tally).make(planned)
+        Runner(source, model, store, refresh, workers, emit, report, tally, image).make(planned)
         report.run = tally.run
     for collection in sorted({entry.collection for entry in planned}):
         report.published.append(publish(store, collection=collection, schemas=schemas, options=publishing, emit=emit))

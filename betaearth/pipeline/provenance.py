@@ -45,7 +45,14 @@ def raster_tags(job: Job, source: Source) -> dict[str, str]:
 
 
 def describe(
-    job: Job, annual: Annual, rendered: RenderedProduct | None, source: Source, *, prefix: str, seconds: float
+    job: Job,
+    annual: Annual,
+    rendered: RenderedProduct | None,
+    source: Source,
+    *,
+    prefix: str,
+    seconds: float,
+    image: str | None = None,
 ) -> Manifest:
     """Write down everything that determines the product, and what became of every candidate.
 
@@ -56,6 +63,7 @@ def describe(
         source: where the granules came from.
         prefix: folder below which the files will lie, with its final slash, or "".
         seconds: time that the computation took.
+        image: container image that computed it, with its digest; None where there is none.
     """
     granules = granule_records(annual, source)
     sources = sources_digest(
@@ -83,7 +91,7 @@ def describe(
         scenes=scene_records(annual, job),
         observations=observation_records(annual),
         missing=list(annual.choice.missing),
-        software=software(backbone=job.request.variant.backbone is not None),
+        software=software(backbone=job.request.variant.backbone is not None, image=image),
         computed=dict(annual.computed),
         reading={"requests": annual.traffic.requests, "bytes": annual.traffic.bytes},
         created=datetime.now(UTC).replace(microsecond=0),
@@ -201,8 +209,8 @@ def observations_read(annual: Annual) -> list[Observation]:
     return sorted(found, key=lambda entry: order.get(entry.id, len(order)))
 
 
-def software(*, backbone: bool) -> dict[str, str]:
-    """List what computed the product; transformers too, where it ran the backbone."""
+def software(*, backbone: bool, image: str | None = None) -> dict[str, str]:
+    """List what computed the product; transformers too, where it ran the backbone, and the container image."""
     names = [*SOFTWARE, *(["transformers"] if backbone and "transformers" in sys.modules else [])]
     versions = {name: importlib.metadata.version(name) for name in names}
     return {
@@ -210,6 +218,7 @@ def software(*, backbone: bool) -> dict[str, str]:
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
         **versions,
+        **({"image": image} if image else {}),
     }
 
 

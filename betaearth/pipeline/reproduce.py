@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from betaearth._version import __version__
 from betaearth.errors import ConfigError, DataError
@@ -32,6 +31,7 @@ from betaearth.pipeline.reproduction import (
     Reproduction,
     Verdict,
 )
+from betaearth.pipeline.scratch import scratch_folder
 from betaearth.products.comparison import Agreement, compare_products
 from betaearth.products.draft import Draft
 from betaearth.products.manifest import Manifest
@@ -57,6 +57,8 @@ class Means:
     """As the user names it; None leaves it to the manifest."""
     workers: int = DEFAULT_WORKERS
     """Files read at once."""
+    image: str | None = None
+    """Container image that this runs in: the same versions in another one are another maker."""
 
 
 def reproduce(original: Original, means: Means, *, emit: Emit = ignore) -> Reproduction:
@@ -69,8 +71,8 @@ def reproduce(original: Original, means: Means, *, emit: Emit = ignore) -> Repro
     """
     hush_loggers()
     started = time.monotonic()
-    with TemporaryDirectory(prefix="betaearth-") as name:
-        attempt = _Attempt(original, means, Path(name), emit)
+    with scratch_folder() as folder:
+        attempt = _Attempt(original, means, folder, emit)
         attempt.run()
         return attempt.report(time.monotonic() - started)
 
@@ -107,7 +109,8 @@ class _Attempt:
         """Sum up."""
         manifest = self.original.manifest
         here = Maker(
-            software=software(backbone=_has_backbone(manifest)), computed=self.made.computed if self.made else {}
+            software=software(backbone=_has_backbone(manifest), image=self.means.image),
+            computed=self.made.computed if self.made else {},
         )
         there = Maker(software=manifest.software, computed=manifest.computed)
         unlike = maker_differences(there, here, computed=self.made is not None)
@@ -215,7 +218,8 @@ class _Attempt:
             self.prevented_by.append(f"what was used cannot be read now: {error}")
             return
         rendered = render(job, annual, draft, ours, source)
-        made = describe(job, annual, rendered, source, prefix="", seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        made = describe(job, annual, rendered, source, prefix="", seconds=seconds, image=self.means.image)
         self.prevented_by += lost_granules(self.original.manifest, made)
         if self.prevented_by:
             return

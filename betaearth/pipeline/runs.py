@@ -12,6 +12,7 @@ from betaearth._version import __version__
 from betaearth.errors import ConfigError, TransientError
 from betaearth.pipeline.plan import Planned, State
 from betaearth.products.runs import (
+    REQUEST12,
     SHARD_SIZE,
     Record,
     RunPlan,
@@ -92,20 +93,36 @@ def write_plan(store: Store, run: str, missing: Sequence[Planned]) -> None:
     Raises:
         TransientError: there is a run of that name.
     """
-    shards = [missing[start : start + SHARD_SIZE] for start in range(0, len(missing), SHARD_SIZE)]
-    for index, shard in enumerate(shards):
-        lines = [ShardEntry(cell=entry.name, year=entry.year, prefix=entry.prefix) for entry in shard]
-        _create(store, shard_key(run, index), shard_bytes(lines))
-    plan = RunPlan(
+    shards = shards_of(missing, SHARD_SIZE)
+    for index, entries in enumerate(shards):
+        _create(store, shard_key(run, index), shard_bytes(entries))
+    _create(store, plan_key(run), record_bytes(plan_record(run, missing, shards=len(shards))))
+
+
+def shards_of(missing: Sequence[Planned], size: int) -> list[list[ShardEntry]]:
+    """Cut what a run makes into shards."""
+    entries = [
+        ShardEntry(cell=entry.name, year=entry.year, prefix=entry.prefix, request=entry.digest[:REQUEST12])
+        for entry in missing
+    ]
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
+
+
+def plan_record(
+    run: str, missing: Sequence[Planned], *, shards: int, asked: str | None = None, refresh: bool = False
+) -> RunPlan:
+    """Describe what a run makes."""
+    return RunPlan(
         run=run,
         created=datetime.now(UTC).replace(microsecond=0),
         collections=sorted({entry.collection for entry in missing}),
         years=sorted({entry.year for entry in missing}),
         tile_years=len(missing),
-        shards=len(shards),
+        shards=shards,
         software=f"betaearth {__version__}",
+        asked=asked,
+        refresh=refresh,
     )
-    _create(store, plan_key(run), _bytes(plan))
 
 
 def write_report(store: Store, run: str, missing: Sequence[Planned], tally: Tally) -> None:
@@ -122,7 +139,7 @@ def write_report(store: Store, run: str, missing: Sequence[Planned], tally: Tall
         skipped=len(tally.skipped.intersection(prefixes)),
         failed=dict(tally.left(prefixes)),
     )
-    _create(store, report_key(run), _bytes(report))
+    _create(store, report_key(run), record_bytes(report))
 
 
 def _fail_next(tally: Tally, missing: Sequence[Planned], why: str) -> None:
@@ -137,5 +154,6 @@ def _create(store: Store, key: str, data: bytes) -> None:
         raise TransientError(f"{key} is there already: another run has that name; start again")
 
 
-def _bytes(record: Record) -> bytes:
+def record_bytes(record: Record) -> bytes:
+    """Serialise a record."""
     return (record.model_dump_json(indent=2) + "\n").encode()

@@ -12,6 +12,7 @@ from betaearth.pipeline.annual import compute_annual
 from betaearth.pipeline.choice import choose
 from betaearth.pipeline.job import TileYear, warn_unfinished
 from betaearth.pipeline.provenance import describe, finished, render
+from betaearth.pipeline.scratch import scratch_folder
 from betaearth.pipeline.upstream import unchanged
 from betaearth.products.draft import Draft
 from betaearth.products.keys import manifest_key, parse_manifest_key, product_prefix
@@ -31,6 +32,7 @@ def run_tile_year(
     store: Store,
     refresh: bool = False,
     workers: int = DEFAULT_WORKERS,
+    image: str | None = None,
     emit: Emit = ignore,
 ) -> Manifest:
     """Make the product of one cell in one year, or find it made.
@@ -45,6 +47,7 @@ def run_tile_year(
         store: where products lie.
         refresh: search again where there is a product, and make another one where the source has news.
         workers: files read at once.
+        image: container image that this runs in; recorded.
         emit: told of progress.
 
     Raises:
@@ -62,12 +65,13 @@ def run_tile_year(
     if manifest := unchanged(made, choice):
         emit(TileYearSkipped(job.name, job.year))
         return manifest
-    with tempfile.TemporaryDirectory(prefix="betaearth-") as name:
-        folder, draft = Path(name), Draft(Path(tempfile.mkdtemp(dir=name)), job.grid, job.options.product)
+    with scratch_folder() as folder:
+        draft = Draft(Path(tempfile.mkdtemp(dir=folder)), job.grid, job.options.product)
         annual = compute_annual(job, choice, model, source, draft, workers=workers, emit=emit)
         rendered = render(job, annual, draft, folder, source)
         prefix = product_prefix(job.prefix, rendered.product_digest) if rendered else ""
-        manifest = describe(job, annual, rendered, source, prefix=prefix, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        manifest = describe(job, annual, rendered, source, prefix=prefix, seconds=seconds, image=image)
         key = manifest_key(job.prefix, manifest.request_digest, manifest.sources_digest)
         manifest = commit_product(store, manifest, rendered, key)
     emit(finished(manifest, time.monotonic() - started))

@@ -22,6 +22,11 @@ SHARD_SIZE = 250
 """Tile-years of a shard: what one publish takes up."""
 LARGEST = 64 << 20
 """Bytes of a record that are read."""
+REQUEST12 = 12
+"""Digits of a request digest in the name of a manifest."""
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_SHARD = re.compile(r"\d{1,5}")
 
 Prefix = Annotated[str, Field(pattern=f"^{TILE_YEAR_PREFIX}$")]
 
@@ -39,6 +44,13 @@ class ShardEntry(Record):
     year: int
     prefix: Prefix
     """Folder of the tile-year below the store, without a final slash."""
+    request: Annotated[str, Field(pattern=f"^[0-9a-f]{{{REQUEST12}}}$")] | None = None
+    """First digits of the request digest: a manifest of that name is what the run asks for; None where any will do."""
+
+    @property
+    def manifests(self) -> str:
+        """What the keys of the manifests begin with that answer this entry."""
+        return f"{self.prefix}/{self.request}-" if self.request else f"{self.prefix}/"
 
     @model_validator(mode="after")
     def _agrees(self) -> ShardEntry:
@@ -61,6 +73,10 @@ class RunPlan(Record):
     shards: int
     software: str
     """`betaearth 0.1.0`."""
+    asked: str | None = None
+    """SHA-256 of the words that a workflow planned it with: the same name stands for the same words."""
+    refresh: bool = False
+    """Whether what was there already is looked at again."""
 
 
 class RunReport(Record):
@@ -75,6 +91,28 @@ class RunReport(Record):
     """Folder of a tile-year to the sentence that says why it has no product."""
 
 
+def check_run_name(run: str) -> str:
+    """Return the name of a run if it can be a folder's.
+
+    Raises:
+        DataError: it is empty, too long, or holds other characters than letters, digits, `.`, `_` and `-`.
+    """
+    if not _RUN.fullmatch(run):
+        raise DataError(f"{run!r:.80} is no name of a run: use letters, digits, '.', '_' and '-', 253 at most")
+    return run
+
+
+def shard_index(shard: str) -> int:
+    """Return the number of a shard by its id, such as `00007`.
+
+    Raises:
+        DataError: it is no number.
+    """
+    if not _SHARD.fullmatch(shard):
+        raise DataError(f"{shard!r:.80} is no shard of a run: give a number such as 00000")
+    return int(shard)
+
+
 def plan_key(run: str) -> str:
     """Object key of a run's plan."""
     return f"{RUNS}/{run}/plan.json"
@@ -87,7 +125,17 @@ def report_key(run: str) -> str:
 
 def shard_key(run: str, index: int) -> str:
     """Object key of a run's shard."""
-    return f"{RUNS}/{run}/shards/{index:05d}.jsonl"
+    return f"{shard_prefix(run)}{shard_id(index)}.jsonl"
+
+
+def shard_id(index: int) -> str:
+    """Name of a run's shard."""
+    return f"{index:05d}"
+
+
+def shard_prefix(run: str) -> str:
+    """What the keys of a run's shards begin with."""
+    return f"{RUNS}/{run}/shards/"
 
 
 def shard_bytes(entries: Iterable[ShardEntry]) -> bytes:

@@ -70,9 +70,10 @@ class Asked:
 
 
 def read_asked(store: Store, pool: Executor) -> Asked:
-    """Read the records of all runs, many at once; later runs, by their names, have the last word."""
+    """Read the records of all runs, many at once; what was written last has the last word."""
     asked = Asked()
-    keys = [key for key in store.list(f"{RUNS}/") if _is_shard(key) or _is_report(key)]
+    records = [entry for entry in store.entries(f"{RUNS}/") if _is_shard(entry.key) or _is_report(entry.key)]
+    keys = [entry.key for entry in sorted(records, key=lambda entry: (entry.modified, entry.key))]
     for key, data in zip(keys, pool.map(lambda key: _content(store, key), keys), strict=True):
         try:
             _take(asked, key, data)

@@ -137,7 +137,7 @@ def test_other_options(words: tuple[str, ...], name: str, expected: object, seam
 @pytest.mark.parametrize(
     ("words", "area"),
     [
-        (("--geojson", "park_1.geojson"), Area(geojson=Path("park_1.geojson"))),
+        (("--geojson", "park_1.geojson"), Area(geojson="park_1.geojson")),
         (("--osm-relation", "1864214"), Area(osm_relation=1864214)),
         (("--osm_relation", "1864214"), Area(osm_relation=1864214)),
     ],

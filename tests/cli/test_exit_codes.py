@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from betaearth.cli.ending import terminate
 from betaearth.cli.exit_codes import EXTRA_OF, exit_code
-from betaearth.cli.main import guarded, terminate
+from betaearth.cli.main import guarded
 from betaearth.errors import ConfigError, DataError, TransientError
 
 

@@ -6,43 +6,9 @@ from dataclasses import fields
 
 import pytest
 
-from betaearth.cli.options import GROUPS, ProductionWords, dashed, settings_from, spread
+from betaearth.cli.options import GROUPS, ProductionWords, settings_from
 from betaearth.errors import ConfigError
 from betaearth.settings import Settings
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["--years", "2020", "2021"], ["--years", "2020", "--years", "2021"]),
-        (["--years", "2020", "--years", "2021"], ["--years", "2020", "--years", "2021"]),
-        (["--years", "2020", "2021", "--json"], ["--years", "2020", "--years", "2021", "--json"]),
-        (
-            ["--bbox", "-1", "-2", "1", "2", "--years", "2020"],
-            ["--bbox", "-1", "-2", "1", "2", "--years", "2020"],
-        ),
-        (["--cells", "0U_0R", "0U_1R"], ["--cells", "0U_0R", "--cells", "0U_1R"]),
-        (["--years=2020"], ["--years=2020"]),
-        (["tile", "0U_0R", "2020"], ["tile", "0U_0R", "2020"]),
-        ([], []),
-    ],
-)
-def test_variadic_options_are_spread(words: list[str], expected: list[str]) -> None:
-    assert spread(words) == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["--max_cloud", "5"], ["--max-cloud", "5"]),
-        (["--output_dir=my_maps"], ["--output-dir=my_maps"]),
-        (["--name", "my_area", "--json"], ["--name", "my_area", "--json"]),
-        (["tile", "433U_1046R", "2020"], ["tile", "433U_1046R", "2020"]),
-        (["--bbox", "-1", "-2", "1", "2"], ["--bbox", "-1", "-2", "1", "2"]),
-    ],
-)
-def test_options_are_spelled_with_dashes(words: list[str], expected: list[str]) -> None:
-    assert dashed(words) == expected
 
 
 def test_every_grouped_option_is_a_setting_of_its_group() -> None:

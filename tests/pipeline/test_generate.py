@@ -110,6 +110,8 @@ def test_the_function_behind_the_command(tmp_path: Path, workshop: Workshop) -> 
 def test_default_names_are_the_published_ones() -> None:
     assert Area(bbox=(13.1, 48.7, 13.8, 49.2)).name == "bbox_13.10_48.70_13.80_49.20"
     assert Area(geojson=Path("dir/bav.geojson")).name == "bav"
+    assert Area(geojson="https://host/dir/bav.geojson?sig=a/b").name == "bav"
+    assert Area(geojson='{"type": "Polygon"}').name == "area"
     assert Area(osm_relation=1864214).name == "osm_1864214"
 
 

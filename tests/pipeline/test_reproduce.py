@@ -370,7 +370,11 @@ def other_software(document: dict[str, Any]) -> None:
     document["software"]["numpy"] = "1.0.0"
 
 
-@pytest.mark.parametrize("maker", [elsewhere, unrecorded, other_software])
+def other_image(document: dict[str, Any]) -> None:
+    document["software"]["image"] = "registry.test/betaearth@sha256:0"
+
+
+@pytest.mark.parametrize("maker", [elsewhere, unrecorded, other_software, other_image])
 def test_noise_of_another_machine_is_equivalent(
     published: Published, workshop: Workshop, tmp_path: Path, maker: Change
 ) -> None:

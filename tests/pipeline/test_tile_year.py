@@ -205,3 +205,15 @@ def test_a_transient_failure_fails_the_tile_year(workshop: Workshop, store: Stor
     with pytest.raises(TransientError, match="no answer"):
         run_tile_year(job, source=flaky, model=workshop.model, store=store)
     assert list(store.list()) == []
+
+
+def test_the_image_is_recorded_and_is_part_of_no_digest(
+    made: tuple[FolderStore, Manifest, list[Event]], workshop: Workshop, store: Store
+) -> None:
+    _, plain, _ = made
+    image = "registry.test/betaearth@sha256:" + "a" * 64
+    manifest = run_tile_year(workshop.job(), source=workshop.source, model=workshop.model, store=store, image=image)
+    assert manifest.software == {**plain.software, "image": image}
+    assert "image" not in plain.software
+    assert (manifest.request_digest, manifest.fingerprint) == (plain.request_digest, plain.fingerprint)
+    assert manifest.product_digest == plain.product_digest

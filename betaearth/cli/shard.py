@@ -1,0 +1,44 @@
+"""`betaearth shard`: a shard of a run, dealt out to pods."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from betaearth.cli.options import StoreOption, settings_from
+from betaearth.cli.report import write_result
+
+
+def shard(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")],
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="Its shard, such as 00000.")],
+    *,
+    store: StoreOption = None,
+    tiles_per_pod: Annotated[
+        int, typer.Option("--tiles-per-pod", metavar="K", min=1, max=1000, help="Tile-years that one pod makes.")
+    ] = 1,
+    pods_file: Annotated[
+        Path | None, typer.Option("--pods-file", metavar="FILE", help="Where the list goes.  [default: stdout]")
+    ] = None,
+) -> None:
+    """List the tile-years of a shard that are not made yet, as a workflow's pods get them.
+
+    The list is JSON: [{"tile-years": "433U_1046R/2024,434U_1046R/2024"}], an entry a pod. Of a run with --refresh it
+    holds those that are there, too.
+    """
+    from betaearth import wiring
+    from betaearth.pipeline.workflow_runs import deal, read_plan
+
+    settings = settings_from(store=store)
+    opened = wiring.published_store_of(settings)
+    dealt = deal(opened, read_plan(opened, run), shard, tiles_per_pod=tiles_per_pod)
+    pods = [{"tile-years": ",".join(f"{entry.cell}/{entry.year}" for entry in pod)} for pod in dealt.pods]
+    if pods_file is None:
+        typer.echo(json.dumps(pods))
+        return
+    write_result(pods_file, json.dumps(pods))
+    due = sum(map(len, dealt.pods))
+    typer.echo(f"shard {shard} of {run}: {due} tile-years in {len(pods)} pods, {dealt.made} there already")

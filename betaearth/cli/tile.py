@@ -1,0 +1,99 @@
+"""`betaearth tile`: one tile-year, or a few; what a workflow's pod runs."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from betaearth.cli.options import (
+    DeviceOption,
+    ProductionWords,
+    RefreshOption,
+    SpacingOption,
+    StoreOption,
+    VerboseOption,
+    settings_from,
+    spelled_out,
+)
+from betaearth.cli.progress import progress
+from betaearth.cli.report import raise_worst_of
+
+if TYPE_CHECKING:
+    from betaearth.products.manifest import Manifest
+
+
+@spelled_out
+def tile(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CELL YEAR | CELL/YEAR[,...]", help="A Major TOM cell and a year; or several: 433U_1046R/2024,..."
+        ),
+    ],
+    *,
+    store: StoreOption = None,
+    spacing_km: SpacingOption = None,
+    device: DeviceOption = None,
+    production: ProductionWords,
+    refresh: RefreshOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Make one tile-year and print its manifest, or several with one manifest a line. A workflow's pod runs this."""
+    from betaearth import wiring
+    from betaearth.pipeline.batch import run_batch
+    from betaearth.pipeline.job import check_year, tile_year
+    from betaearth.pipeline.tile_year import run_tile_year
+
+    named = tile_years_of(places)
+    settings = settings_from(production, store=store, spacing_km=spacing_km, device=device)
+    folder = wiring.store_of(settings)
+    grid = wiring.grid_of(settings)
+    asked = [(grid.cell(cell), check_year(year)) for cell, year in named]
+
+    def done(manifest: Manifest) -> None:
+        said = manifest.to_bytes().decode() if len(asked) == 1 else f"{manifest.model_dump_json()}\n"
+        typer.echo(said, nl=False)
+
+    with progress(verbose=verbose) as emit:
+        workshop = wiring.open_workshop(settings, emit)
+        model, source, options = workshop.model, workshop.source, workshop.options
+        make = partial(
+            run_tile_year,
+            source=source,
+            model=model,
+            store=folder,
+            refresh=refresh,
+            workers=workshop.workers,
+            image=workshop.image,
+            emit=emit,
+        )
+        jobs = [tile_year(cell, year, model=model, source=source, options=options) for cell, year in asked]
+        if len(jobs) == 1:
+            done(make(jobs[0]))
+        else:
+            raise_worst_of(run_batch(jobs, make, done=done, emit=emit))
+
+
+def tile_years_of(places: list[str]) -> list[tuple[str, int]]:
+    """Understand `433U_1046R 2024`, and `433U_1046R/2024,434U_1046R/2024`; each is taken once.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    words = [word for place in places for word in re.split(r"[\s,]+", place) if word]
+    if len(words) == 2 and "/" not in "".join(words):
+        words = ["/".join(words)]
+    found: dict[tuple[str, int], None] = {}
+    for word in words:
+        cell, _, year = word.partition("/")
+        if not (cell and year.isascii() and year.isdigit()):
+            raise typer.BadParameter(
+                f"{' '.join(places)!r:.100}: give CELL YEAR, such as 433U_1046R 2024, or CELL/YEAR,CELL/YEAR and so on"
+            )
+        found[cell, int(year)] = None
+    if not found:
+        raise typer.BadParameter("give a cell and a year, such as 433U_1046R 2024")
+    return list(found)
