@@ -34,8 +34,12 @@ def object_problems(bundle: Bundle, where: str, document: Document) -> Iterator[
 
 def account_problems(bundle: Bundle, where: str, account: str, *, executor: bool) -> Iterator[str]:
     """Check a service account, and the Secret with its token, which Argo mounts where it is an executor's."""
-    if ("ServiceAccount", account) not in bundle.setup:
+    held = bundle.setup.get(("ServiceAccount", account))
+    if held is None:
         yield f"{where}: there is no ServiceAccount {account}"
-    token = bundle.setup.get(("Secret", f"{account}.service-account-token"), {"metadata": {"annotations": {}}})
+    name = f"{account}.service-account-token"
+    if held and executor and [each["name"] for each in held.get("secrets", [])][:1] != [name]:
+        yield f"{where}: the first of the secrets of the ServiceAccount {account} is not {name}: Argo takes that"
+    token = bundle.setup.get(("Secret", name), {"metadata": {"annotations": {}}})
     if executor and token["metadata"]["annotations"].get("kubernetes.io/service-account.name") != account:
-        yield f"{where}: there is no Secret {account}.service-account-token, which Argo mounts"
+        yield f"{where}: there is no Secret {name}, which Argo mounts"

@@ -33,6 +33,7 @@ EVICTED = (
 WAITING = "Waiting for embeddings/ConfigMap/betaearth-semaphores/imagery lock. Lock status: 0/50"
 STORE = "s3://a-bucket-with-a-rather-long-name-in-europe/a/prefix/of/several/parts/embeddings"
 RUN = "betaearth-region-x7k2p"
+IMAGE = f"registry.example.org/a-team/of-a-company/betaearth@sha256:{'a' * 64}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def child_manifest(bundle: Bundle, *, run: str = RUN, shard: str = "00017", **gi
     values = {entry["name"]: "" for entry in template["inputs"]["parameters"]}
     values |= {"run": run, "shard": shard, "refresh": "false", "tiles-per-pod": "1"}
     values |= {name.replace("_", "-"): value for name, value in given.items()}
-    scope = {f"inputs.parameters.{name}": value for name, value in values.items()}
+    scope = {f"inputs.parameters.{name}": value for name, value in values.items()} | {
+        "workflow.parameters.image": IMAGE
+    }
     return dict_of(yaml.safe_load(rendered(template["resource"]["manifest"], scope)))
 
 

@@ -142,7 +142,7 @@ def template_problems(place: Place) -> Iterator[str]:
     for name, task in place.tasks.items():
         yield from task_problems(place, name, task)
     yield from variable_problems(place)
-    yield from volume_problems(place)
+    yield from pod_problems(place)
 
 
 def task_problems(place: Place, name: str, task: Document) -> Iterator[str]:
@@ -274,14 +274,20 @@ def known_output(place: Place, task: Document, parts: list[str]) -> bool:
     return target is not None and parts[4] in target.outputs and "withParam" not in source
 
 
-def volume_problems(place: Place) -> Iterator[str]:
-    """Check that a template declares each volume that it mounts: Argo looks for them before it lays a patch over."""
+def pod_problems(place: Place) -> Iterator[str]:
+    """Check that the cluster's own pod is laid over a template's, and that both have the volumes that are mounted.
+
+    Argo looks for a mount's volume before it lays the patch over.
+    """
     mounted = {mount["name"] for mount in place.template.get("container", {}).get("volumeMounts", [])}
     own = {volume["name"] for volume in place.template.get("volumes", [])}
     for volume in sorted(mounted - own):
         yield f"{place.where}: mounts {volume}, which the template does not declare"
     declared = place.bundle.parameters(place.workflow)
-    for name in workflow_parameters(place.template.get("podSpecPatch", "")):
+    laid = workflow_parameters(place.template.get("podSpecPatch", ""))
+    if not laid and "dag" not in place.template:
+        yield f"{place.where}: no pod of the cluster's is laid over its own, which may find no node"
+    for name in laid:
         key = declared.get(name, {}).get("valueFrom", {}).get("configMapKeyRef")
         if key is None or ("ConfigMap", key["name"]) not in place.bundle.setup:
             yield f"{place.where}: its pod {name} comes from no ConfigMap"

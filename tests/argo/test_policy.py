@@ -24,6 +24,13 @@ LOCKED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+PODS = {
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "runAsGroup": 10001,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""Of a pod: without a user in it Kubernetes does not start Argo's containers, whose image is root's."""
 KUBERNETES = "1.33"
 
 
@@ -46,7 +53,7 @@ def violations(bundle: Bundle) -> Iterator[str]:
         if template["container"].get("securityContext") != LOCKED:
             yield f"{where}: its container is not locked"
     for name, spec in specs(bundle).items():
-        if spec.get("securityContext") != {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}:
+        if spec.get("securityContext") != PODS:
             yield f"{name}: its pods are not locked"
         if spec.get("automountServiceAccountToken") is not False or spec.get("serviceAccountName") != "betaearth":
             yield f"{name}: its pods get a token"
@@ -55,9 +62,11 @@ def violations(bundle: Bundle) -> Iterator[str]:
 def reaching_out(where: str, document: Document) -> Iterator[str]:
     """Yield what reaches beyond a pod, or to root."""
     for path, mapping in mappings(document):
-        for key in ("privileged", "hostPath", "hostNetwork", "hostPID", "hostIPC", "runAsUser", "procMount"):
+        for key in ("privileged", "hostPath", "hostNetwork", "hostPID", "hostIPC", "procMount"):
             if key in mapping:
                 yield f"{where}{path}.{key}"
+        if mapping.get("runAsUser", PODS["runAsUser"]) != PODS["runAsUser"]:
+            yield f"{where}{path}.runAsUser"
 
 
 def excessive(where: str, document: Document) -> Iterator[str]:
@@ -88,10 +97,18 @@ TOO_MUCH: dict[str, Callable[[Bundle], None]] = {
     "rights in the whole cluster": lambda b: put(b.setup["Role", "betaearth-region"], "kind", "ClusterRole"),
     "secrets by any name": lambda b: b.setup["Role", "betaearth-doctor"]["rules"][2].pop("resourceNames"),
     "pods of its own": lambda b: b.setup["Role", "betaearth-operator"]["rules"][2]["verbs"].append("create"),
+    "runAsUser": lambda b: put(container_of(b)["securityContext"], "runAsUser", 0),
+    "shard: its pods are not locked": lambda b: specs(b)["shard"]["securityContext"].pop("runAsUser"),
     "container is not locked": lambda b: put(container_of(b)["securityContext"], "readOnlyRootFilesystem", False),
     "pods are not locked": lambda b: specs(b)["shard"].pop("securityContext"),
     "get a token": lambda b: specs(b)["shard"].pop("automountServiceAccountToken"),
 }
+
+
+def test_pods_run_as_the_user_of_the_image() -> None:
+    dockerfile = (ARGO.parent / "docker" / "Dockerfile").read_text()
+
+    assert re.findall(r"^USER (.*)$", dockerfile, re.MULTILINE) == [f"{PODS['runAsUser']}:{PODS['runAsGroup']}"]
 
 
 def container_of(bundle: Bundle) -> Document:
@@ -287,6 +304,16 @@ def test_a_pod_of_the_set_up_is_what_kubernetes_takes(bundle: Bundle, name: str)
     }
     assert all(volume["emptyDir"]["sizeLimit"] for volume in patch["volumes"])
     assert ("nvidia.com/gpu" in main["resources"]["limits"]) == (name != "cpu-pod")
+
+
+def test_a_pod_that_waits_for_a_shard_is_placed_and_no_more(bundle: Bundle) -> None:
+    # Its only container is Argo's executor, which has resources of its own and none of our volumes.
+    patch = json.loads(bundle.data("betaearth")["shard-pod"])
+    spec = {**patch, "containers": [{"name": "main", "image": "argoexec"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+
+    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+    assert patch == {"enableServiceLinks": False, "terminationGracePeriodSeconds": 30}
 
 
 def test_settings_of_the_set_up_are_settings(bundle: Bundle) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.argo.manifests import Bundle, Document
-from tests.argo.objects import child_manifest
+from tests.argo.objects import IMAGE, child_manifest
 from tests.argo.resolver import problems, starter_problems
 
 
@@ -29,11 +29,12 @@ def test_a_child_workflow_resolves_whatever_a_value_holds(bundle: Bundle, option
 
 
 def test_a_child_workflow_says_everything_that_a_shard_takes(bundle: Bundle) -> None:
-    given = {entry["name"] for entry in child_manifest(bundle)["spec"]["arguments"]["parameters"]}
+    given = {entry["name"]: entry["value"] for entry in child_manifest(bundle)["spec"]["arguments"]["parameters"]}
 
     cluster_wide = {name for name, entry in bundle.parameters("betaearth-shard").items() if "valueFrom" in entry}
     assert cluster_wide == {"image", "pod", "retry-pod", "cpu-pod"}
-    assert given == bundle.parameters("betaearth-shard").keys() - cluster_wide
+    assert given.keys() == bundle.parameters("betaearth-shard").keys() - cluster_wide | {"image"}
+    assert given["image"] == IMAGE  # that of the region, which a submission may name and the ConfigMap may change since
 
 
 def dag_task(bundle: Bundle, workflow: str, name: str) -> Document:
@@ -205,6 +206,18 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda b: b.template(*TILE)["container"]["volumeMounts"].append({"name": "data", "mountPath": "/data"}),
         "mounts data, which the template does not declare",
     ),
+    "a pod that takes nothing of the cluster's": (
+        lambda b: b.template("betaearth-region", "shard").pop("podSpecPatch"),
+        "betaearth-region/shard: no pod of the cluster's is laid over its own",
+    ),
+    "a pod that is patched by itself alone": (
+        lambda b: put(b.template(*TILE), "podSpecPatch", '{"nodeSelector":{"a":"b"}}'),
+        "betaearth-tile-year/tile-year: no pod of the cluster's is laid over its own",
+    ),
+    "a pod of ours laid over Argo's": (
+        lambda b: put(b.template("betaearth-region", "shard"), "podSpecPatch", "{{workflow.parameters.cpu-pod}}"),
+        "betaearth-region/shard: cpu-pod brings cache, which nothing mounts",
+    ),
     "no such ConfigMap": (
         lambda b: put(b.template(*TILE)["container"]["envFrom"][0]["configMapRef"], "name", "settings"),
         "no ConfigMap settings",
@@ -228,6 +241,14 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "an executor without a token": (
         lambda b: b.setup.pop(("Secret", "betaearth-region.service-account-token")),
         "no Secret betaearth-region.service-account-token",
+    ),
+    "an executor whose service account names no token": (
+        lambda b: b.setup["ServiceAccount", "betaearth-executor"].pop("secrets"),
+        "the first of the secrets of the ServiceAccount betaearth-executor is not",
+    ),
+    "an executor whose service account names another secret first": (
+        lambda b: b.setup["ServiceAccount", "betaearth-region"]["secrets"].insert(0, {"name": "dockercfg"}),
+        "the first of the secrets of the ServiceAccount betaearth-region is not",
     ),
     "a schedule for what there is not": (
         lambda b: put(

@@ -126,6 +126,21 @@ def workflow_pods(documents: list[Document]) -> list[Document]:
     return pods
 
 
+def shard_pods(documents: list[Document]) -> list[Document]:
+    """The pods that wait for a shard: Argo's executor alone, with the patch that the template names."""
+    data = the(documents, "ConfigMap", "betaearth")["data"]
+    region = the(documents, "WorkflowTemplate", "betaearth-region")["spec"]
+    pods = []
+    for template in region["templates"]:
+        if "resource" in template:
+            (name,) = (name for name in data if _reads(template["podSpecPatch"], name))
+            argos = {**template, "container": {"command": ["argoexec", "resource"]}}
+            pod = pod_of(region, argos, json.loads(data[name]), "argoexec")
+            pod["spec"]["containers"] = [each for each in pod["spec"]["containers"] if each["name"] == "main"]
+            pods.append(pod)
+    return pods
+
+
 def _reads(expression: str, name: str) -> bool:
     return any(form in expression for form in (f"parameters.{name}}}", f"parameters['{name}']", f"parameters.{name} :"))
 

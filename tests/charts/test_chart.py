@@ -281,4 +281,8 @@ def test_that_people_are_told_what_is_next() -> None:
     assert "helm test betaearth -n earth --logs" in notes
     assert "--from workflowtemplate/betaearth-region" in notes
     assert "No store is set" not in other
+    assert "Every pod fetches its weights" in notes
+    assert not [
+        name for name in ("cpu", "gpu") if "fetches" in rendered(values_of(name))["betaearth/templates/NOTES.txt"]
+    ]
     assert "https://embeddings.example.org/catalog.json" in other

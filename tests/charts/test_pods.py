@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.charts.rendered import Document, documents_of, installed, merged, the, workflow_pods
+from tests.charts.rendered import (
+    NAMES,
+    Document,
+    check_core,
+    documents_of,
+    installed,
+    merged,
+    shard_pods,
+    the,
+    workflow_pods,
+)
+from tests.charts.safety import unmounted
 
 NVIDIA = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
@@ -64,6 +75,41 @@ def test_that_pods_are_as_the_cluster_wants_them() -> None:
     assert main_of(patch("locked-down", "pod"))["imagePullPolicy"] == "Always"
     assert patch({"tile": {"terminationGracePeriodSeconds": 120}}, "pod")["terminationGracePeriodSeconds"] == 120
     assert patch("cpu", "cpu-pod")["priorityClassName"] == "low"
+
+
+@pytest.mark.parametrize("values", NAMES)
+def test_that_a_pod_that_waits_for_a_shard_is_what_kubernetes_takes(values: str) -> None:
+    (pod,) = shard_pods(installed(values))
+    (main,) = pod["spec"]["containers"]
+
+    check_core(pod)
+    assert unmounted(pod["spec"]) == []
+    assert not {"resources", "env", "volumeMounts"} & {key for key, value in main.items() if value}
+    assert not pod["spec"]["volumes"]
+    assert pod["spec"]["enableServiceLinks"] is False
+    assert pod["spec"]["serviceAccountName"] == "betaearth-region"
+
+
+def test_that_a_pod_that_waits_for_a_shard_goes_where_planning_does() -> None:
+    (spec,) = (pod["spec"] for pod in shard_pods(installed("cpu")))
+    assert spec["tolerations"] == [{"key": "batch", "operator": "Exists"}]
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert spec["priorityClassName"] == "low"
+    assert patch("gpu", "shard-pod")["imagePullSecrets"] == [{"name": "registry"}]
+    assert patch("locked-down", "shard-pod")["securityContext"]["runAsUser"] == 20001
+
+    affinity: Document = {"podAntiAffinity": {}}
+    given = patch({"cpu": {"affinity": affinity, "terminationGracePeriodSeconds": 45}}, "shard-pod")
+    assert given == {"affinity": affinity, "enableServiceLinks": False, "terminationGracePeriodSeconds": 45}
+
+
+@pytest.mark.parametrize("values", NAMES)
+def test_that_it_is_placed_as_planning_is_whatever_is_given(values: str) -> None:
+    planning = patch(values, "cpu-pod")
+
+    assert patch(values, "shard-pod") == {
+        key: value for key, value in planning.items() if key not in {"containers", "volumes"}
+    }
 
 
 def test_that_without_gpus_nothing_asks_for_one() -> None:

@@ -76,6 +76,16 @@ def test_that_only_an_administrator_gives_rights_outside_the_namespace() -> None
     assert {"ClusterRole", "ClusterRoleBinding", "PriorityClass"} <= {e["kind"] for e in installed("gpu")}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_that_argo_finds_the_tokens_of_executors(name: str) -> None:
+    # Argo takes the first of a service account's secrets, and a Secret by name only where there is none.
+    for account in ("betaearth-executor", "betaearth-region"):
+        first, *_ = the(installed(name), "ServiceAccount", account)["secrets"]
+        secret = the(installed(name), "Secret", first["name"])
+        assert secret["type"] == "kubernetes.io/service-account-token"
+        assert secret["metadata"]["annotations"]["kubernetes.io/service-account.name"] == account
+
+
 def put(*path: str | int, value: Any) -> Callable[[Document], None]:
     """A change of one field."""
 

@@ -62,7 +62,8 @@ def gpu_node(name: str, count: int = 1, resource: str = "nvidia.com/gpu", **spec
 def whole() -> dict[str, dict[str, Any]]:
     """Everything that a doctor looks for, in good order."""
     pods = json.dumps(GPU_POD)
-    data = {"image": f"ghcr.io/x/betaearth:{__version__}", "pod": pods, "retry-pod": pods, "cpu-pod": "{}"}
+    data = {"image": f"ghcr.io/x/betaearth:{__version__}", "pod": pods, "retry-pod": pods}
+    data |= {"cpu-pod": "{}", "shard-pod": "{}"}
     kinds = ("workflows", "workflowtemplates", "cronworkflows", "workflowtaskresults", "workflows/status")
     templates = ("region", "shard", "tile-year", "publish", "audit", "reconcile")
     objects: dict[str, dict[str, Any]] = {

@@ -12,15 +12,15 @@ from betaearth.cluster.doctor.cluster_checks import INSTALL, may_not
 from betaearth.cluster.doctor.findings import Finding, failed, ok, unknown, warning
 from betaearth.cluster.doctor.reader import METADATA_ONLY, Answer, Reader
 
-PODS = ("pod", "retry-pod", "cpu-pod")
+PODS = ("pod", "retry-pod", "cpu-pod", "shard-pod")
 PARAMETER = ("workflows.argoproj.io/configmap-type", "Parameter")
 """Label without which Argo does not read a ConfigMap's parameters."""
 SEMAPHORES = ("imagery", "shards")
 SECRET = "betaearth-secrets"  # a name
 ACCOUNTS = ("betaearth", "betaearth-executor", "betaearth-region")
 TOKENS = tuple(f"{name}.service-account-token" for name in ACCOUNTS[1:])
-IDENTITIES = ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id")
-"""Annotations by which a cloud gives a service account's pods an identity."""
+IDENTITIES = ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account")
+"""Annotations by which a cloud gives a service account's pods an identity; Azure's wants a label of pods too."""
 SETTINGS_PREFIX = "BETAEARTH_"
 
 

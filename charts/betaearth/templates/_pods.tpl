@@ -34,13 +34,25 @@ mirrors the main container's mounts. */}}
 {{- $scratch := include "betaearth.scratch" .root | fromJson }}
 {{- $cache := include "betaearth.cache" .root | fromJson }}
 {{- if eq $values.cache.type "persistentVolumeClaim" }}{{ $_ := set $cache "emptyDir" nil }}{{ end }}
-{{- /* The kubelet would name a Service's address BETAEARTH_..., which betaearth refuses as an unknown setting. */}}
-{{- $spec := dict "containers" (list $main) "volumes" (list $scratch $cache) "enableServiceLinks" false }}
-{{- $_ := set $spec "terminationGracePeriodSeconds" (int $pods.terminationGracePeriodSeconds) }}
-{{- with merge (dict) ($attempt.nodeSelector | default dict) $pods.nodeSelector }}{{ $_ := set $spec "nodeSelector" . }}{{ end }}
-{{- with $tolerations }}{{ $_ := set $spec "tolerations" . }}{{ end }}
-{{- with $attempt.affinity | default $pods.affinity }}{{ $_ := set $spec "affinity" . }}{{ end }}
+{{- $spec := include "betaearth.placement" (merge (dict "tolerations" $tolerations) .) | fromJson }}
+{{- $_ := set $spec "containers" (list $main) }}
+{{- $_ := set $spec "volumes" (list $scratch $cache) }}
 {{- with $pods.runtimeClassName }}{{ $_ := set $spec "runtimeClassName" . }}{{ end }}
+{{- $spec | toJson }}
+{{- end }}
+
+{{/*
+What of a pod's spec is told without its containers: where it runs, as whom, and what it may pull.
+Takes root, pods, attempt, tolerations and priorityClassName.
+*/}}
+{{- define "betaearth.placement" -}}
+{{- $values := .root.Values }}
+{{- $attempt := .attempt | default dict }}
+{{- /* The kubelet would name a Service's address BETAEARTH_..., which betaearth refuses as an unknown setting. */}}
+{{- $spec := dict "enableServiceLinks" false "terminationGracePeriodSeconds" (int .pods.terminationGracePeriodSeconds) }}
+{{- with merge (dict) ($attempt.nodeSelector | default dict) .pods.nodeSelector }}{{ $_ := set $spec "nodeSelector" . }}{{ end }}
+{{- with .tolerations }}{{ $_ := set $spec "tolerations" . }}{{ end }}
+{{- with $attempt.affinity | default .pods.affinity }}{{ $_ := set $spec "affinity" . }}{{ end }}
 {{- with .priorityClassName }}{{ $_ := set $spec "priorityClassName" . }}{{ end }}
 {{- with $values.imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end }}
 {{- with $values.podSecurityContext }}{{ $_ := set $spec "securityContext" . }}{{ end }}
@@ -57,4 +69,10 @@ mirrors the main container's mounts. */}}
 
 {{- define "betaearth.cpuPod" -}}
 {{- include "betaearth.pod" (dict "root" . "pods" .Values.cpu "priorityClassName" .Values.cpu.priorityClassName) }}
+{{- end }}
+
+{{/* A pod that waits for a shard: Argo's executor is its only container, and has neither our resources nor our volumes. */}}
+{{- define "betaearth.shardPod" -}}
+{{- $cpu := .Values.cpu }}
+{{- include "betaearth.placement" (dict "root" . "pods" $cpu "tolerations" $cpu.tolerations "priorityClassName" $cpu.priorityClassName) }}
 {{- end }}
