@@ -113,8 +113,8 @@ class Region:
     trouble: Trouble
     phase: str
 
-    def submit(self, name: str, cells: tuple[Cell, ...], *, tiles_per_pod: int) -> str:
-        return self.argo.submit("betaearth-region", name, **parameters(cells, tiles_per_pod))
+    def submit(self, name: str, cells: tuple[Cell, ...], *, tiles_per_pod: int = 1, **more: str) -> str:
+        return self.argo.submit("betaearth-region", name, **parameters(cells, tiles_per_pod), **more)
 
     def pods(self, workflow: str, template: str = "") -> list[Pod]:
         """Pods of a workflow and of its shards."""
@@ -249,6 +249,20 @@ def test_the_same_region_makes_what_is_lost_then_nothing(region: Region) -> None
     assert region.argo.fire("betaearth-reconcile", "nightly") == "Succeeded", said(region.pods("nightly"))
     assert [pod.words[0] for pod in region.pods("nightly")] == ["publish", "audit"]
     assert region.bucket.catalog() == before
+
+
+def test_a_refresh_that_fails_is_no_success(region: Region) -> None:
+    """What was made before answers for the tile-year when it is published; the fan-out itself tells."""
+    (painting(region.argo, CALM) / "items.json").write_text("no item collection")
+    assert region.submit("fresh", (CALM,), refresh="true") == "Failed", said(region.pods("fresh"))
+    codes = {(pod.workflow, pod.template.partition("/")[2]): pod.code for pod in region.pods("fresh")}
+    assert codes == {
+        ("fresh", "plan"): 0,
+        ("fresh-00000", "list"): 0,
+        ("fresh-00000", "tile-year"): 65,
+        ("fresh-00000", "publish"): 0,
+        ("fresh", "publish"): 0,
+    }
 
 
 def test_manifests_name_the_image_and_no_pod_tells_a_secret(region: Region) -> None:
