@@ -168,7 +168,7 @@ def id_bytes(world: World) -> int:
 
 def list_bytes(world: World) -> int:
     """Bytes of the JSON list of a shard's pods, names of cells as long as they can be."""
-    names = ["1001U_2003L/2024"] * world.shard_size
+    names = ["1001U_2003L/2024/0123456789ab"] * world.shard_size
     step = world.tiles_per_pod
     return len(json.dumps([{"tile-years": ",".join(names[i : i + step])} for i in range(0, len(names), step)]))
 

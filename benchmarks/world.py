@@ -63,8 +63,10 @@ class World:
     """Of an Item in the mirror."""
     start_s: float = 30.0
     """From a pod's start to its first tile-year: image there, weights there, libraries loaded."""
-    pod_status_bytes: int = 3_050
-    """Of what a pod with one tile-year adds to its Workflow object: a node of its retries, and one of the pod."""
+    pod_status_bytes: int = 2_670
+    """Of what a pod adds to its Workflow object: a node of its retries, and one of the pod."""
+    word_bytes: int = 230
+    """Of what each of its tile-years adds: its name, wherever the status repeats it."""
     shard_bytes: int = 21_000
     """Of the rest of a shard's Workflow object."""
     kept_s: int = 21_600
@@ -103,7 +105,8 @@ class World:
     @property
     def shard_object_bytes(self) -> int:
         """Bytes of a shard's Workflow object, if no pod is retried."""
-        return self.shard_bytes + math.ceil(self.shard_size / self.tiles_per_pod) * self.pod_status_bytes
+        pods = math.ceil(self.shard_size / self.tiles_per_pod)
+        return self.shard_bytes + pods * self.pod_status_bytes + self.shard_size * self.word_bytes
 
     def gpu_hours(self, seconds: float) -> float:
         """Return the hours of one GPU at so many seconds a tile-year, the start of pods included."""
@@ -156,6 +159,7 @@ SOURCES: dict[str, tuple[str, How, str]] = {
         "reckoned",
         "model of Argo's status in tests/argo, long names",
     ),
+    "word_bytes": ("bytes of a tile-year in its Workflow", "reckoned", "the same"),
     "shard_bytes": ("bytes of the rest of a shard's Workflow", "reckoned", "the same; templates are stored beside"),
     "kept_s": ("seconds that a Workflow is kept", "chosen", "`ttlStrategy` of argo/betaearth-shard.yaml, success"),
 }

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from betaearth.inference.model import BetaEarth
     from betaearth.pipeline.reproduce import Means
 
+LARGEST_GEOJSON = 64 << 20
+"""Bytes that are taken of a GeoJSON document from elsewhere: hundreds of times an outline of a country."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -212,7 +215,7 @@ def geojson_document(word: str, settings: Settings) -> Path | Mapping[str, Any]:
         The path of a file, or the document.
 
     Raises:
-        DataError: there is none, or it is no JSON object.
+        DataError: there is none, it is no JSON object, or one from elsewhere is larger than `LARGEST_GEOJSON`.
         ConfigError: it may not be read.
         TransientError: the server or the network failed.
     """
@@ -220,9 +223,9 @@ def geojson_document(word: str, settings: Settings) -> Path | Mapping[str, Any]:
     if word.lstrip().startswith("{"):
         return parsed_geojson(word, "the GeoJSON that was given as text")
     if scheme in {"http", "https"}:
-        return parsed_geojson(Client().get(word).body, plain(word))
+        return parsed_geojson(Client().get(word, limit=LARGEST_GEOJSON).body, plain(word))
     if scheme == "s3":
-        return parsed_geojson(read_object(word, settings.s3), word)
+        return parsed_geojson(read_object(word, settings.s3, limit=LARGEST_GEOJSON), word)
     path = local_path(word)
     if path is None:
         raise ConfigError(
@@ -239,7 +242,7 @@ def parsed_geojson(text: str | bytes, where: str) -> Mapping[str, Any]:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is no JSON: {error}; give a GeoJSON document") from error
     if not isinstance(document, dict):
         raise DataError(f"{where} is no GeoJSON: it is no object with a `type` such as FeatureCollection")

@@ -6,7 +6,6 @@ import json
 import shlex
 from dataclasses import fields
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +49,12 @@ ServerOption = Annotated[
     typer.Option("--argo-server", help="URL of an argo-server.  [default: ARGO_SERVER, or else the Kubernetes API]"),
 ]
 WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Wait for the end; exit code 65 where tile-years have no product.")
+    bool,
+    typer.Option(
+        "--wait",
+        help="Wait for the end, and end with the worst exit code of the region's own steps (65 where tile-years are "
+        "missing).",
+    ),
 ]
 
 
@@ -90,12 +94,13 @@ def submit(
     shell reach no pod.
     """
     from betaearth import wiring
+    from betaearth.cluster.places import refuse_local
     from betaearth.cluster.submission import region_submission
 
     settings = settings_from(
         production, spacing_km=spacing_km, namespace=namespace, context=context, argo_server=argo_server
     )
-    refuse_local(source=production.source, model=production.model)
+    refuse_local(store=store, source=production.source, model=production.model)
     grid = wiring.grid_of(settings)
     submission = region_submission(
         area_words(region, grid),
@@ -120,14 +125,17 @@ def stop(
     run: RunArgument,
     *,
     terminate: Annotated[
-        bool, typer.Option("--terminate", help="At once: what is done is published only when the reconciler comes by.")
+        bool, typer.Option("--terminate", help="Leave out exit handlers, too, where the cluster has some by default.")
     ] = False,
     namespace: NamespaceOption = None,
     context: ContextOption = None,
     argo_server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a run: the region's Workflow, then those of its shards. What is made stays, and `resubmit` goes on."""
+    """End a run: the region's Workflow, then those of its shards.
+
+    What is made stays; `resubmit` goes on, and the reconciler or `betaearth publish` publishes what was not yet.
+    """
     from betaearth.cluster.runs import end_run
 
     ended = end_run(open_cluster(namespace, context, argo_server), run, "Terminate" if terminate else "Stop")
@@ -180,7 +188,7 @@ def logs(
     workflows = open_cluster(namespace, context, argo_server)
     if cell is None:
         for line in run_logs(workflows, run, tail=tail, follow=follow):
-            typer.echo(f"{line.pod}: {printable(line.text)}")
+            typer.echo(printable(f"{line.pod}: {line.text}"))
         return
     for line in tile_year_logs(workflows, run, f"{cell}/{year}", tail=tail, follow=follow):
         typer.echo(printable(line.text))
@@ -254,19 +262,6 @@ def option_words(
         else:
             words += [f"--{flag}", f"{value:.12g}" if isinstance(value, float) else str(value)]
     return [*words, "--verbose"] if verbose else words
-
-
-def refuse_local(**given: str | None) -> None:
-    """Refuse what lies on this machine, where no pod can read it.
-
-    Raises:
-        DataError: names it.
-    """
-    for name, value in given.items():
-        if value and Path(value).suffix and Path(value).expanduser().exists():
-            raise DataError(
-                f"--{name} {value} lies on this machine, where no pod can read it: give an address or a name"
-            )
 
 
 def refuse_too_many(submission: Submission, years: int, grid: MajorTomGrid, shard_size: int) -> None:

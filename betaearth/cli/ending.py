@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
@@ -25,21 +26,39 @@ GRACE_S = 3.0
 CLEARING_S = 1.0
 """Time that removing folders gets after that."""
 
+_longer: list[float] = []
+"""Graces that what is running has asked for."""
+
+
+@dataclass
+class Ending:
+    """What a process was told."""
+
+    told: bool = False
+    """Whether SIGTERM has come: what is raised while all is unwound is no verdict on what was being done."""
+
+    def terminate(self, signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002  # as signal handlers are
+        """Unwind the main thread: temporary folders are removed, locks are released."""
+        self.told = True
+        raise SystemExit(TERMINATED)
+
 
 @contextmanager
-def ending_in_time() -> Iterator[None]:
-    """Let SIGTERM end the process with exit code 143: by SystemExit, or at once after `GRACE_S` or a second SIGTERM.
+def ending_in_time() -> Iterator[Ending]:
+    """Let SIGTERM end the process with exit code 143: by SystemExit, or at once after a grace or a second SIGTERM.
 
-    Nothing half-made is visible either way: the store shows what is whole, as it does after a power cut.
+    The grace is `GRACE_S`, unless what is running has a `longer_grace`. Nothing half-made is visible either way: the
+    store shows what is whole, as it does after a power cut.
     """
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     before = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, terminate)
+    ending = Ending()
+    signal.signal(signal.SIGTERM, ending.terminate)
     watch = threading.Thread(target=watch_out, args=(woken,), name="betaearth-ending", daemon=True)
     watch.start()
     try:
-        yield
+        yield ending
     finally:
         signal.set_wakeup_fd(before)
         os.close(waker)
@@ -47,9 +66,14 @@ def ending_in_time() -> Iterator[None]:
         os.close(woken)
 
 
-def terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # the signature of a signal handler
-    """Unwind the main thread: temporary folders are removed, locks are released."""
-    raise SystemExit(TERMINATED)
+@contextmanager
+def longer_grace(seconds: float) -> Iterator[None]:
+    """Give what runs in here that long to end in order after SIGTERM, where somebody waits for what it is doing."""
+    _longer.append(seconds)
+    try:
+        yield
+    finally:
+        _longer.remove(seconds)
 
 
 def watch_out(woken: int) -> None:
@@ -62,7 +86,7 @@ def watch_out(woken: int) -> None:
         terminations = received.count(signal.SIGTERM)
         if terminations == 0:
             continue
-        if terminations > 1 or outlasts(woken, GRACE_S):
+        if terminations > 1 or outlasts(woken, max([GRACE_S, *_longer])):
             end_now()
         return
 
@@ -88,14 +112,18 @@ def leave(code: int) -> NoReturn:
     """End the process; after SIGTERM without waiting for threads, which may be in the midst of foreign code."""
     if code != TERMINATED:
         sys.exit(code)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # whoever read it may be gone
+        os._exit(code)
 
 
 def end_now() -> NoReturn:
     """End the process without unwinding it."""
-    clearing = threading.Thread(target=remove_scratch, name="betaearth-clearing", daemon=True)
-    clearing.start()
-    clearing.join(CLEARING_S)
-    os._exit(TERMINATED)
+    try:
+        clearing = threading.Thread(target=remove_scratch, name="betaearth-clearing", daemon=True)
+        clearing.start()
+        clearing.join(CLEARING_S)
+    finally:  # a process at its limit of threads cannot start another one
+        os._exit(TERMINATED)

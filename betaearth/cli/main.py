@@ -104,8 +104,9 @@ def guarded(command: Callable[[], object]) -> int:
     calm_openmp()
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # its retries are no lines of our log
     try:
-        with ending_in_time():
-            return attempted(command)
+        with ending_in_time() as ending:
+            code = attempted(command)
+            return TERMINATED if ending.told and code else code
     except SystemExit as stop:  # SIGTERM, while what another one had raised was unwound
         return stop.code if isinstance(stop.code, int) else TERMINATED
 

@@ -26,6 +26,7 @@ from betaearth.cli.produce import task_of
 from betaearth.cli.progress import progress
 from betaearth.cli.report import write_result
 from betaearth.events import Notice
+from betaearth.products.manifest import ALGORITHM_VERSION
 
 if TYPE_CHECKING:
     from betaearth.products.runs import RunPlan
@@ -156,5 +157,6 @@ def words_digest(words: RunWords, region: RegionWords, years: list[int], setting
         "weights": settings.weights.model_dump(mode="json"),
         "spacing_km": settings.spacing_km,
         "options": settings.production.model_dump(mode="json"),
+        "algorithm": ALGORITHM_VERSION,
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

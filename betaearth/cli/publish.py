@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,11 +54,24 @@ class Scope:
     """What became of the run or shard."""
     what: str = ""
     """How a message names it."""
+    asked: frozenset[str] | None = None
+    """Folders of the tile-years that it answers for; None is all that it publishes."""
 
     @property
     def prefixes(self) -> list[str] | None:
         """Folders of the tile-years."""
         return None if self.entries is None else [entry.prefix for entry in self.entries]
+
+    def own(self, skipped: Mapping[str, str]) -> dict[str, str]:
+        """Of what was not published, by its key: what it answers for, and what is of no tile-year."""
+        from betaearth.products.keys import parse_manifest_key
+
+        asked = self.asked
+        return {
+            key: reason
+            for key, reason in skipped.items()
+            if asked is None or posixpath.dirname(key) in asked or not parse_manifest_key(key)
+        }
 
 
 def publish(
@@ -74,7 +89,7 @@ def publish(
     A product that is not complete or not good enough is reported and not published (exit code 65). With --run NAME
     everything is published and runs/NAME/report.json says what became of the run; with --run NAME --shard 00000 that
     shard alone is. Either ends with exit code 65 where a tile-year has neither a product nor a manifest that says that
-    there is nothing to see.
+    there is nothing to see. A run answers for its own tile-years: products of others are told of alone.
     """
     from betaearth import wiring
     from betaearth.stac.publish import publish as publish_store
@@ -93,6 +108,7 @@ def publish(
             emit=emit,
         )
     typer.echo(json.dumps(row_of(report, scope), indent=2) if as_json else text_of(report, scope))
+    report = replace(report, skipped=scope.own(report.skipped))
     if scope.outcome and scope.outcome.lost:
         also = f"; {skipped_text(report)}" if report.skipped else ""
         raise DataError(f"{scope.what}: {scope.outcome.lost_text()}{also}")
@@ -111,9 +127,10 @@ def scope_of(store: Store, run: str | None, shard: str | None, settings: Setting
     if shard is not None:
         entries = read_shard(store, plan, shard)
         return Scope(entries, outcome_of(store, entries), f"shard {shard} of the run {run}")
-    outcome = outcome_of(store, read_shards(store, plan))
+    entries = read_shards(store, plan)
+    outcome = outcome_of(store, entries)
     write_outcome(store, run, outcome)
-    return Scope(None, outcome, f"the run {run}")
+    return Scope(None, outcome, f"the run {run}", frozenset(entry.prefix for entry in entries))
 
 
 def row_of(report: PublishReport, scope: Scope) -> dict[str, Any]:
@@ -129,4 +146,6 @@ def text_of(report: PublishReport, scope: Scope) -> str:
     """Render a publish for people."""
     outcome = scope.outcome
     said = f"{scope.what}: {outcome.made} made, {len(outcome.lost)} lost; " if outcome else ""
-    return said + publish_text(report)
+    foreign = len(report.skipped) - len(scope.own(report.skipped))
+    also = f"; {foreign} products of other runs were not published: --json names them" if foreign else ""
+    return f"{said}{publish_text(report)}{also}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from betaearth.stac.publish import PublishReport
 
 MEGABYTE = 1e6
+NAMED = 10
+"""Products that a message names."""
 ESTIMATE_COLUMNS = ("year", "scenes", "granules", "files", "to read", "windows", "output", "computing", "on")
 
 
@@ -192,13 +194,14 @@ def refuse_skipped(report: PublishReport) -> None:
     """End the command with an error where finished tile-years could not be published.
 
     Raises:
-        DataError: names them with their reasons.
+        DataError: names the first of them with their reasons.
     """
     if report.skipped:
         raise DataError(skipped_text(report))
 
 
 def skipped_text(report: PublishReport) -> str:
-    """Say which products were not published, and why."""
-    reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items()))
-    return f"{len(report.skipped)} products were not published: {reasons}"
+    """Say which products were not published, and why: the first of them, and how many there are."""
+    reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items())[:NAMED])
+    more = f"; and {len(report.skipped) - NAMED} more" if len(report.skipped) > NAMED else ""
+    return f"{len(report.skipped)} products were not published: {reasons}{more}"

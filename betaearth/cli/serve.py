@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from betaearth.cli.ending import longer_grace
 from betaearth.cli.options import StoreOption, settings_from
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = 512
 """Open at once; whoever comes beyond them is told to try again (503), so that the memory has an end."""
+DRAIN_S = 20.0
+"""Time that downloads get after SIGTERM; a pod has 30 s."""
 
 HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
@@ -43,7 +46,8 @@ def serve_store(store: Store, *, host: str, port: int) -> None:
         name = f"[{host}]" if ":" in host else host
         typer.echo(f"http://{name}:{listener.getsockname()[1]}/catalog.json")
         config = uvicorn.Config(application, log_level="warning", lifespan="off", limit_concurrency=MOST_CONNECTIONS)
-        uvicorn.Server(config).run(sockets=[listener])
+        with longer_grace(DRAIN_S):
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def listener_at(host: str, port: int) -> socket.socket:

@@ -26,8 +26,8 @@ def shard(
 ) -> None:
     """List the tile-years of a shard that are not made yet, as a workflow's pods get them.
 
-    The list is JSON: [{"tile-years": "433U_1046R/2024,434U_1046R/2024"}], an entry a pod. Of a run with --refresh it
-    holds those that are there, too.
+    The list is JSON: [{"tile-years": "433U_1046R/2024/0123456789ab,..."}], an entry a pod, each with the first digits
+    of the request that was planned. Of a run with --refresh it holds those that are there, too.
     """
     from betaearth import wiring
     from betaearth.pipeline.workflow_runs import deal, read_plan
@@ -35,7 +35,7 @@ def shard(
     settings = settings_from(store=store)
     opened = wiring.published_store_of(settings)
     dealt = deal(opened, read_plan(opened, run), shard, tiles_per_pod=tiles_per_pod)
-    pods = [{"tile-years": ",".join(f"{entry.cell}/{entry.year}" for entry in pod)} for pod in dealt.pods]
+    pods = [{"tile-years": ",".join(entry.word for entry in pod)} for pod in dealt.pods]
     if pods_file is None:
         typer.echo(json.dumps(pods))
         return

@@ -80,16 +80,22 @@ def run_text(status: RunStatus, lines: Mapping[str, Sequence[str]], *, failed: b
     shown = rows if failed else rows[:SHOWN]
     more = [f"  and {len(rows) - len(shown)} more: --json lists all"] if len(rows) > len(shown) else []
     listed = [line for row in shown for line in _tile_year_lines(row, lines)]
-    return "\n".join(
-        [
-            _head(status),
-            *_counted("shards", Counter(status.shards.values())),
-            *_counted("tile-years", status.counts, _retried(status)),
-            *(f"  note: {note}" for note in status.notes),
-            *(line for step in status.steps for line in _step_lines(step, status.run)),
-            *(line for state, reason, count in status.troubles() for line in _why(state, reason, count, status.run)),
-            *(["tile-years that failed, or are not going well:", *listed, *more] if listed else []),
-        ]
+    return printable(
+        "\n".join(
+            [
+                _head(status),
+                *_counted("shards", Counter(status.shards.values())),
+                *_counted("tile-years", status.counts, _retried(status)),
+                *(f"  note: {note}" for note in status.notes),
+                *(line for step in status.steps for line in _step_lines(step, status.run)),
+                *(
+                    line
+                    for state, reason, count in status.troubles()
+                    for line in _why(state, reason, count, status.run)
+                ),
+                *(["tile-years that failed, or are not going well:", *listed, *more] if listed else []),
+            ]
+        )
     )
 
 
@@ -197,8 +203,8 @@ def runs_text(parts: Sequence[Part], namespace: str) -> str:
             part.phase or "Pending",
             _clock(part.started) if part.started else "",
             _took(part.started, part.finished) if part.started else "",
-            part.arguments.get("years", ""),
-            region_words(part.arguments),
+            printable(part.arguments.get("years", "")),
+            "archived" if part.hidden and not part.arguments else printable(region_words(part.arguments)),
         )
         for part in parts
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -24,13 +24,25 @@ from betaearth.cli.report import raise_worst_of
 if TYPE_CHECKING:
     from betaearth.products.manifest import Manifest
 
+_WORD = re.compile(r"(?P<cell>[^/]+)/(?P<year>[0-9]{1,9})(/(?P<request>[0-9a-f]{12}))?")
+
+
+class Asked(NamedTuple):
+    """A tile-year as it is asked for."""
+
+    cell: str
+    year: int
+    request: str | None
+    """First digits of the request digest that a run was planned with; None where nobody planned it."""
+
 
 @spelled_out
 def tile(
     places: Annotated[
         list[str],
         typer.Argument(
-            metavar="CELL YEAR | CELL/YEAR[,...]", help="A Major TOM cell and a year; or several: 433U_1046R/2024,..."
+            metavar="CELL YEAR | CELL/YEAR[,...]",
+            help="A Major TOM cell and a year; or several: 433U_1046R/2024,... or as `betaearth shard` lists them.",
         ),
     ],
     *,
@@ -43,7 +55,7 @@ def tile(
 ) -> None:
     """Make one tile-year and print its manifest, or several with one manifest a line. A workflow's pod runs this."""
     from betaearth import wiring
-    from betaearth.pipeline.batch import run_batch
+    from betaearth.pipeline.batch import check_planned, run_batch
     from betaearth.pipeline.job import check_year, tile_year
     from betaearth.pipeline.tile_year import run_tile_year
 
@@ -51,7 +63,7 @@ def tile(
     settings = settings_from(production, store=store, spacing_km=spacing_km, device=device)
     folder = wiring.store_of(settings)
     grid = wiring.grid_of(settings)
-    asked = [(grid.cell(cell), check_year(year)) for cell, year in named]
+    asked = [(grid.cell(name.cell), check_year(name.year)) for name in named]
 
     def done(manifest: Manifest) -> None:
         said = manifest.to_bytes().decode() if len(asked) == 1 else f"{manifest.model_dump_json()}\n"
@@ -71,14 +83,16 @@ def tile(
             emit=emit,
         )
         jobs = [tile_year(cell, year, model=model, source=source, options=options) for cell, year in asked]
+        for job, name in zip(jobs, named, strict=True):
+            check_planned(job, name.request)
         if len(jobs) == 1:
             done(make(jobs[0]))
         else:
             raise_worst_of(run_batch(jobs, make, done=done, emit=emit))
 
 
-def tile_years_of(places: list[str]) -> list[tuple[str, int]]:
-    """Understand `433U_1046R 2024`, and `433U_1046R/2024,434U_1046R/2024`; each is taken once.
+def tile_years_of(places: list[str]) -> list[Asked]:
+    """Understand `433U_1046R 2024`, and `433U_1046R/2024,434U_1046R/2024/0123456789ab`; each is taken once.
 
     Raises:
         typer.BadParameter: it is neither.
@@ -86,14 +100,14 @@ def tile_years_of(places: list[str]) -> list[tuple[str, int]]:
     words = [word for place in places for word in re.split(r"[\s,]+", place) if word]
     if len(words) == 2 and "/" not in "".join(words):
         words = ["/".join(words)]
-    found: dict[tuple[str, int], None] = {}
+    found: dict[Asked, None] = {}
     for word in words:
-        cell, _, year = word.partition("/")
-        if not (cell and year.isascii() and year.isdigit()):
+        match = _WORD.fullmatch(word)
+        if match is None:
             raise typer.BadParameter(
                 f"{' '.join(places)!r:.100}: give CELL YEAR, such as 433U_1046R 2024, or CELL/YEAR,CELL/YEAR and so on"
             )
-        found[cell, int(year)] = None
+        found[Asked(match["cell"], int(match["year"]), match["request"])] = None
     if not found:
         raise typer.BadParameter("give a cell and a year, such as 433U_1046R 2024")
     return list(found)

@@ -27,11 +27,14 @@ def read_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
         A valid Polygon or MultiPolygon of (lon, lat), degrees.
 
     Raises:
-        DataError: no such file, no GeoJSON, other geometries than areas, no area, or off the globe.
+        DataError: no such file, no GeoJSON, nested too deeply, other geometries than areas, no area, or off the globe.
     """
     name = "GeoJSON" if isinstance(source, Mapping) else str(source)
     document = source if isinstance(source, Mapping) else _load(Path(source))
-    polygons = [shapely.Polygon(rings[0], rings[1:]) for rings in _polygons(document, name)]
+    try:
+        polygons = [shapely.Polygon(rings[0], rings[1:]) for rings in _polygons(document, name)]
+    except RecursionError as error:
+        raise DataError(f"{name} is nested too deeply for GeoJSON of an area") from error
     parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(polygons)))
     areas = [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
     if not areas:
@@ -44,7 +47,7 @@ def _load(path: Path) -> object:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; give a GeoJSON file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON: {error}; give a GeoJSON file") from error
 
 

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from betaearth.errors import DataError, TransientError
+from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import Emit, Notice, TileYearFailed, ignore
 from betaearth.pipeline.job import TileYear
 from betaearth.pipeline.local import PATIENCE, gave_up
 from betaearth.products.manifest import Manifest
+
+
+def check_planned(job: TileYear, request: str | None) -> None:
+    """Hold a tile-year against what a run was planned with: what differs, the run would never find.
+
+    Args:
+        job: what this process would make.
+        request: first digits of the request digest in the plan; None where there is no plan.
+
+    Raises:
+        ConfigError: this process is set up otherwise than the one that planned.
+    """
+    if request is not None and not job.digest.startswith(request):
+        raise ConfigError(
+            f"{job.name} {job.year} would be of the request {job.digest[: len(request)]}, not {request}: settings, "
+            "options or weights are not those that the run was planned with; submit the region again"
+        )
 
 
 def run_batch(

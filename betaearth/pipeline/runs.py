@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -93,10 +94,10 @@ def write_plan(store: Store, run: str, missing: Sequence[Planned]) -> None:
     Raises:
         TransientError: there is a run of that name.
     """
-    shards = shards_of(missing, SHARD_SIZE)
-    for index, entries in enumerate(shards):
-        _create(store, shard_key(run, index), shard_bytes(entries))
-    _create(store, plan_key(run), record_bytes(plan_record(run, missing, shards=len(shards))))
+    shards = [shard_bytes(entries) for entries in shards_of(missing, SHARD_SIZE)]
+    for index, data in enumerate(shards):
+        _create(store, shard_key(run, index), data)
+    _create(store, plan_key(run), record_bytes(plan_record(run, missing, shards=shards)))
 
 
 def shards_of(missing: Sequence[Planned], size: int) -> list[list[ShardEntry]]:
@@ -109,19 +110,20 @@ def shards_of(missing: Sequence[Planned], size: int) -> list[list[ShardEntry]]:
 
 
 def plan_record(
-    run: str, missing: Sequence[Planned], *, shards: int, asked: str | None = None, refresh: bool = False
+    run: str, missing: Sequence[Planned], *, shards: Sequence[bytes], asked: str | None = None, refresh: bool = False
 ) -> RunPlan:
-    """Describe what a run makes."""
+    """Describe what a run makes, and its shards as they are written."""
     return RunPlan(
         run=run,
         created=datetime.now(UTC).replace(microsecond=0),
         collections=sorted({entry.collection for entry in missing}),
         years=sorted({entry.year for entry in missing}),
         tile_years=len(missing),
-        shards=shards,
+        shards=len(shards),
         software=f"betaearth {__version__}",
         asked=asked,
         refresh=refresh,
+        digests=tuple(hashlib.sha256(data).hexdigest() for data in shards),
     )
 
 

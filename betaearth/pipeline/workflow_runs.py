@@ -6,11 +6,13 @@ as far as it is not made yet, and a report says what the store holds.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -42,7 +44,7 @@ AT_ONCE = 16
 """Records that are read or written at once."""
 NAMED = 10
 """Tile-years that a message names."""
-NO_MANIFEST = "no manifest: its pod did not finish; its log, or the state of its workflow, says why"
+NO_MANIFEST = "no manifest of what was asked: the log of its pod, or the state of its workflow, says why"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def same_plan(plan: RunPlan, asked: str) -> RunPlan:
     """
     if plan.asked != asked:
         raise DataError(
-            f"the run {plan.run} was planned for another region, other years or options; give this one another name"
+            f"the run {plan.run} was planned for another region, other years or options, or by another version; give "
+            "this one another name"
         )
     return plan
 
@@ -118,7 +121,7 @@ def write_run(
     """Write a run's shards, then its plan, which makes them count.
 
     What an attempt left that died before its plan is replaced. Of two attempts at once the first to write the plan has
-    the say.
+    the say, and puts right what the other one had replaced by then.
 
     Args:
         store: of the run.
@@ -139,27 +142,37 @@ def write_run(
             f"{len(missing)} tile-years are {len(shards)} shards of {shard_size}, and a run has {MOST_SHARDS} at most: "
             f"ask for fewer years or a smaller region at a time, or for shards of up to {LARGEST_SHARD}"
         )
-    plan = plan_record(run, missing, shards=len(shards), asked=asked, refresh=refresh)
+    plan = plan_record(run, missing, shards=shards, asked=asked, refresh=refresh)
     contents = {shard_key(run, index): data for index, data in enumerate(shards)}
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="plan") as pool:
-        for _ in pool.map(lambda key: _put_shard(store, run, key, contents[key]), contents):
-            pass
+    _for_each(contents, partial(_put_shard, store, run))
     for key in [key for key in store.list(shard_prefix(run)) if key not in contents]:
         if not store.exists(plan_key(run)):
             store.delete(key)
-    if store.create(plan_key(run), record_bytes(plan)):
-        return plan
-    return same_plan(read_plan(store, run), asked)
+    if not store.create(plan_key(run), record_bytes(plan)):
+        return same_plan(read_plan(store, run), asked)
+    _for_each(contents, partial(_restore_shard, store))
+    return plan
+
+
+def _for_each(contents: Mapping[str, bytes], write: Callable[[str, bytes], None]) -> None:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="plan") as pool:
+        for _ in pool.map(write, contents.keys(), contents.values()):
+            pass
 
 
 def _put_shard(store: Store, run: str, key: str, data: bytes) -> None:
     """Write a shard unless the run has a plan, which speaks of the shards that are there."""
-    if store.create(key, data):
-        return
+    if not store.create(key, data) and not store.exists(plan_key(run)):
+        _restore_shard(store, key, data)
+
+
+def _restore_shard(store: Store, key: str, data: bytes) -> None:
+    """Write a shard where another attempt has written something else, or removed it."""
     stored = store.find(key, limit=LARGEST)
-    if (stored and stored.data == data) or store.exists(plan_key(run)):
+    if stored and stored.data == data:
         return
-    if stored is None or not store.update(key, data, stored.etag):
+    written = store.update(key, data, stored.etag) if stored else store.create(key, data)
+    if not written:
         raise TransientError(f"{key} is being written by another attempt at the same run; try again")
 
 
@@ -172,13 +185,16 @@ def read_shard(store: Store, plan: RunPlan, shard: str) -> list[ShardEntry]:
     """Read a shard of a run.
 
     Raises:
-        DataError: the run has no such shard, or the record is none.
+        DataError: the run has no such shard, or the record is none, or not the one that the plan speaks of.
     """
     index = shard_index(shard)
     if index >= plan.shards:
         raise DataError(f"the run {plan.run} has {plan.shards} shards, counted from 00000; {shard} is none of them")
     key = shard_key(plan.run, index)
-    return shard_from_bytes(store.read(key, limit=LARGEST), where=key)
+    data = store.read(key, limit=LARGEST)
+    if plan.digests and hashlib.sha256(data).hexdigest() != plan.digests[index]:
+        raise DataError(f"{key} is not what the run's plan speaks of: submit the region again under another name")
+    return shard_from_bytes(data, where=key)
 
 
 def read_shards(store: Store, plan: RunPlan) -> list[ShardEntry]:
@@ -188,14 +204,9 @@ def read_shards(store: Store, plan: RunPlan) -> list[ShardEntry]:
         DataError: they are not what the plan speaks of.
     """
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shards") as pool:
-        shards = list(pool.map(lambda shard: read_shard(store, plan, shard), shard_ids(plan)))
-    entries = list(itertools.chain.from_iterable(shards))
-    if len({entry.prefix for entry in entries}) != plan.tile_years:
-        raise DataError(
-            f"the shards of the run {plan.run} hold {len(entries)} tile-years, and its plan speaks of "
-            f"{plan.tile_years}: submit the region again under another name"
+        return list(
+            itertools.chain.from_iterable(pool.map(lambda shard: read_shard(store, plan, shard), shard_ids(plan)))
         )
-    return entries
 
 
 def deal(store: Store, plan: RunPlan, shard: str, *, tiles_per_pod: int) -> Dealt:

@@ -20,8 +20,8 @@ from betaearth.products.keys import TILE_YEAR_PREFIX
 RUNS = "runs"
 SHARD_SIZE = 250
 """Tile-years of a shard: what one publish takes up."""
-LARGEST = 64 << 20
-"""Bytes of a record that are read."""
+LARGEST = 256 << 20
+"""Bytes of a record that are read: a report that gives a reason for each of a million tile-years has 190 MB."""
 REQUEST12 = 12
 """Digits of a request digest in the name of a manifest."""
 
@@ -52,6 +52,11 @@ class ShardEntry(Record):
         """What the keys of the manifests begin with that answer this entry."""
         return f"{self.prefix}/{self.request}-" if self.request else f"{self.prefix}/"
 
+    @property
+    def word(self) -> str:
+        """How a pod is told to make it: `433U_1046R/2024/0123456789ab`, or without the request where any will do."""
+        return "/".join((self.cell, str(self.year), *([self.request] if self.request else [])))
+
     @model_validator(mode="after")
     def _agrees(self) -> ShardEntry:
         """Hold the folder against cell and year."""
@@ -77,6 +82,15 @@ class RunPlan(Record):
     """SHA-256 of the words that a workflow planned it with: the same name stands for the same words."""
     refresh: bool = False
     """Whether what was there already is looked at again."""
+    digests: tuple[str, ...] = ()
+    """SHA-256 of each shard, so that those of another attempt are not taken for the plan's; empty in old records."""
+
+    @model_validator(mode="after")
+    def _counts(self) -> RunPlan:
+        """Hold the digests against the number of shards."""
+        if self.digests and len(self.digests) != self.shards:
+            raise ValueError(f"{len(self.digests)} digests are not those of {self.shards} shards")
+        return self
 
 
 class RunReport(Record):

@@ -32,6 +32,8 @@ BUSY = (429, 500, 502, 503, 504)
 CLIENT_FAULT = 400
 WHOLE_FILE = 16 << 20
 """Bytes that are taken whole from a server that answers a request for a range with everything."""
+PIECE = 1 << 20
+"""Bytes that are taken at a time of a body that may be too large."""
 CONNECTIONS = 128
 """Kept open to a host: one for each file that may be read at once."""
 SECRET_HEADERS = frozenset({"Authorization", "Cookie", "Ocp-Apim-Subscription-Key", "Proxy-Authorization"})
@@ -104,31 +106,40 @@ class Client:
         with self._lock:
             self._traffic = Traffic(self._traffic.requests + requests, self._traffic.bytes + size)
 
-    def get(self, href: str, *, span: tuple[int, int] | None = None) -> Answer:
+    def get(self, href: str, *, span: tuple[int, int] | None = None, limit: int | None = None) -> Answer:
         """Read an object, or a range of its bytes. A refused signature is made anew once.
 
         Args:
             href: http(s) address, unsigned where the signer signs it.
             span: (first byte, byte after the last); the whole object where None.
+            limit: bytes beyond which no more is read, and it is refused.
 
         Raises:
-            DataError: it is not there, or ends before the range.
+            DataError: it is not there, ends before the range, or is larger than `limit`.
             ConfigError: it may not be read, or the server cannot be used.
             TransientError: the server or the network failed for longer than the client is patient.
         """
         signer = self._signer if self._signer is not None and self._signer.signs(href) else None
         url = signer.sign(href) if signer else href
-        answer = self.ask(url, span=span)
+        answer = self.ask(url, span=span, limit=limit)
         if signer and answer.status in {UNAUTHORIZED, FORBIDDEN}:
             signer.forget(url)
-            answer = self.ask(signer.sign(href), span=span)
+            answer = self.ask(signer.sign(href), span=span, limit=limit)
         _check(answer, plain(href))
         return answer
 
-    def ask(self, url: str, *, span: tuple[int, int] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def ask(
+        self,
+        url: str,
+        *,
+        span: tuple[int, int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Answer:
         """Make one request as it stands and return the answer, whatever its status.
 
         Raises:
+            DataError: the body is larger than `limit`.
             ConfigError: it is no address, its certificate is wrong, there is nothing to check that by, or ranges are
                 needed and not served.
             TransientError: no answer, or none that is whole, for longer than the client is patient.
@@ -137,13 +148,13 @@ class Client:
         if span is not None:
             fields["Range"] = f"bytes={span[0]}-{span[1] - 1}"
         try:
-            return self._whole_answer(url, fields, ranged=span is not None)
+            return self._whole_answer(url, fields, ranged=span is not None, limit=limit)
         except exceptions.HTTPError as error:
             trouble = translated(error, plain(url))
         # Out here what urllib3 said, with the whole address, is nobody's context.
         raise trouble
 
-    def _whole_answer(self, url: str, fields: Mapping[str, str], *, ranged: bool) -> Answer:
+    def _whole_answer(self, url: str, fields: Mapping[str, str], *, ranged: bool, limit: int | None) -> Answer:
         """A body that breaks off counts against the same `Retry` as an answer that never begins."""
         pool, retry = self._pool(url), self._retry()
         while True:
@@ -151,7 +162,7 @@ class Client:
             response = pool.request("GET", url, headers=fields, retries=retry, preload_content=False)
             retry = response.retries or retry
             try:
-                body = _body(response, plain(url), ranged=ranged)
+                body = _body(response, plain(url), ranged=ranged, limit=limit)
             except (exceptions.ProtocolError, exceptions.TimeoutError, exceptions.SSLError) as broken:
                 response.close()
                 self.count(1 + len(retry.history) - before, 0)
@@ -217,18 +228,29 @@ def _check(answer: Answer, where: str) -> None:
     raise ConfigError(f"{where}: the server refuses the request ({status})")
 
 
-def _body(response: BaseHTTPResponse, where: str, *, ranged: bool) -> bytes:
+def _body(response: BaseHTTPResponse, where: str, *, ranged: bool, limit: int | None) -> bytes:
     if response.status >= CLIENT_FAULT:
         response.drain_conn()
         return b""
     if not ranged or response.status == PARTIAL:
-        return response.read()
+        return response.read() if limit is None else _limited(response, where, limit)
     length = response.headers.get("Content-Length", "")
     body = b"" if length.isdigit() and int(length) > WHOLE_FILE else response.read(WHOLE_FILE + 1)
     if len(body) > WHOLE_FILE or (not body and length not in {"", "0"}):
         response.close()
         raise ConfigError(f"{where}: the server sends the whole file; one that answers range requests (206) is needed")
     return body
+
+
+def _limited(response: BaseHTTPResponse, where: str, limit: int) -> bytes:
+    pieces, size = [], 0
+    for piece in response.stream(PIECE):
+        size += len(piece)
+        if size > limit:
+            response.close()
+            raise DataError(f"{where} has more than the {limit} bytes of such an object")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _proxy_of(scheme: str, host: str) -> str | None:

@@ -30,19 +30,27 @@ _S3 = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<key>.+)", re.
 _CONTENT_RANGE = re.compile(r"bytes (?P<first>\d+)-(?P<last>\d+)/(?P<total>\d+)")
 
 
-def read_object(uri: str, options: S3Options | None = None) -> bytes:
+def read_object(uri: str, options: S3Options | None = None, *, limit: int | None = None) -> bytes:
     """Read the whole of an object.
 
     Args:
         uri: a path, a `file://` URI, or `s3://bucket/key`.
         options: where S3 is.
+        limit: bytes beyond which no more is read, and it is refused.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is not there, or larger than `limit`.
         ConfigError: it may not be read, its bucket is not there, or the URI is of another kind.
         TransientError: the server or the network failed.
     """
-    return b"".join(stream_object(uri, options))
+    pieces, size = [], 0
+    with closing(stream_object(uri, options)) as stream:
+        for piece in stream:
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise DataError(f"{uri} has more than the {limit} bytes of such an object")
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def stream_object(uri: str, options: S3Options | None = None) -> Generator[bytes]:

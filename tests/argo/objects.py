@@ -111,7 +111,9 @@ def shard_object(bundle: Bundle, tile_years: int, values: Mapping[str, str], *, 
 
 def pods_of(tile_years: int, per_pod: int) -> list[dict[str, str]]:
     """List a shard's pods as `betaearth shard` does; cells along a row, in one year."""
-    names = [f"{433 + index // 1000}U_{1046 + index % 1000}R/2024" for index in range(tile_years)]
+    chance = random.Random(7)  # request digests pack badly, too
+    cells = [f"{433 + index // 1000}U_{1046 + index % 1000}R" for index in range(tile_years)]
+    names = [f"{cell}/2024/{chance.randbytes(6).hex()}" for cell in cells]
     return [{"tile-years": ",".join(names[start : start + per_pod])} for start in range(0, tile_years, per_pod)]
 
 

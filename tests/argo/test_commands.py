@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_lists_are_what_the_command_line_writes(tmp_path: Path) -> None:
         ShardEntry(cell=cell.upper(), year=2024, prefix=prefix, request="0123456789ab")
         for cell, prefix in zip(cells, prefixes, strict=True)
     ]
+    shard = shard_bytes(entries)
     plan = RunPlan(
         run=RUN,
         created=datetime(2026, 11, 23, tzinfo=UTC),
@@ -210,8 +212,9 @@ def test_lists_are_what_the_command_line_writes(tmp_path: Path) -> None:
         tile_years=3,
         shards=1,
         software="betaearth 0.1.0",
+        digests=(hashlib.sha256(shard).hexdigest(),),
     )
-    for key, data in ((plan_key(RUN), plan.model_dump_json().encode()), (shard_key(RUN, 0), shard_bytes(entries))):
+    for key, data in ((plan_key(RUN), plan.model_dump_json().encode()), (shard_key(RUN, 0), shard)):
         (tmp_path / "store" / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "store" / key).write_bytes(data)
     written = tmp_path / "pods.json"
@@ -221,8 +224,10 @@ def test_lists_are_what_the_command_line_writes(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     pods = json.loads(written.read_text())
-    assert [pod["tile-years"].count("/") for pod in pods] == [2, 1]
+    assert [pod["tile-years"].count("/0123456789ab") for pod in pods] == [2, 1]
     assert {key for pod in pods for key in pod} == LISTED["pods"]
     assert shard_ids(plan) == ["00000"]
     assert LISTED["shards"] is None
-    assert parsed(["tile", pods[0]["tile-years"]])["places"] == ["433U_1046R/2024,433U_1047R/2024"]
+    assert parsed(["tile", pods[0]["tile-years"]])["places"] == [
+        "433U_1046R/2024/0123456789ab,433U_1047R/2024/0123456789ab"
+    ]

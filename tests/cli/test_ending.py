@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from betaearth.cli.ending import ending_in_time
+from betaearth.storage.folder import FolderStore
 
 PROGRAM = """
 import hashlib, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from betaearth.cli import ending
 from betaearth.cli.main import guarded
+from betaearth.errors import DataError
 from betaearth.pipeline.scratch import scratch_folder
 
 ending.GRACE_S = float(sys.argv[2])
@@ -57,15 +61,56 @@ def leaves_a_thread_behind():
     threading.Thread(target=threading.Event().wait, args=(60,)).start()
     waits()
 
+def prints_in_the_end():
+    try:
+        waits()
+    finally:
+        sys.stdout.write("done")
+
+def fails_while_it_unwinds():
+    try:
+        waits()
+    finally:
+        raise DataError("cut short")
+
+def starts_no_thread():
+    def refused():
+        raise RuntimeError("can't start new thread")
+    threading.Thread.start = lambda self: refused()
+    holds_on()
+
 ending.leave(guarded(globals()[sys.argv[1]]))
 """
+
+SERVER = """
+import sys
+from pathlib import Path
+from betaearth.cli import ending
+from betaearth.cli.main import guarded
+from betaearth.cli.serve import serve_store
+from betaearth.storage.folder import FolderStore
+
+ending.GRACE_S = 0.2
+ending.leave(guarded(lambda: serve_store(FolderStore(Path(sys.argv[1])), host="127.0.0.1", port=0)))
+"""
+
+
+CASES = (
+    "waits",
+    "waits_for_a_thread",
+    "computes_in_c",
+    "holds_on",
+    "leaves_a_thread_behind",
+    "fails_while_it_unwinds",
+)
 
 
 @contextmanager
 def running(case: str, grace_s: float) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A process that is where it is to be terminated, and its temporary folder."""
     command = [sys.executable, "-c", PROGRAM, case, str(grace_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    buffering = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffering) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())
         try:
@@ -75,7 +120,7 @@ def running(case: str, grace_s: float) -> Iterator[tuple[subprocess.Popen[str], 
             process.kill()
 
 
-@pytest.mark.parametrize("case", ["waits", "waits_for_a_thread", "computes_in_c", "holds_on", "leaves_a_thread_behind"])
+@pytest.mark.parametrize("case", CASES)
 def test_it_ends_in_time_and_clears_up(case: str) -> None:
     with running(case, 0.2) as (process, folder):
         process.send_signal(signal.SIGTERM)
@@ -96,6 +141,21 @@ def test_the_second_signal_ends_it_at_once() -> None:
         assert not folder.exists()
 
 
+def test_nobody_need_read_what_it_says() -> None:
+    with running("prints_in_the_end", 50) as (process, folder):
+        assert process.stdout is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 143
+        assert not folder.exists()
+
+
+def test_it_ends_where_no_thread_can_be_started() -> None:
+    with running("starts_no_thread", 0.2) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 143
+
+
 def test_nothing_is_left_behind_where_nothing_happened() -> None:
     before = signal.getsignal(signal.SIGTERM), threading.active_count()
     try:
@@ -106,3 +166,27 @@ def test_nothing_is_left_behind_where_nothing_happened() -> None:
     assert threading.active_count() == before[1]
     descriptor = signal.set_wakeup_fd(-1)
     assert descriptor == -1
+
+
+def test_a_download_is_not_cut_off(tmp_path: Path) -> None:
+    """Whoever reads slowly gets the whole, long after other commands would have ended."""
+    size = 24 << 20  # more than what two sockets hold
+    store = FolderStore(tmp_path)
+    store.create("catalog.json", b"{}")
+    with (tmp_path / "large.tif").open("wb") as file:
+        file.truncate(size)
+    command = [sys.executable, "-c", SERVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip().removesuffix("/catalog.json")
+            with urllib.request.urlopen(f"{address}/large.tif", timeout=20) as answer:
+                received = len(answer.read(1 << 16))
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.8)
+                assert process.poll() is None
+                received += len(answer.read())
+            assert received == size
+            assert process.wait(20) == 143
+        finally:
+            process.kill()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from betaearth.cli.ending import terminate
+from betaearth.cli.ending import Ending
 from betaearth.cli.exit_codes import EXTRA_OF, exit_code
 from betaearth.cli.main import guarded
 from betaearth.errors import ConfigError, DataError, TransientError
@@ -69,9 +69,10 @@ def test_every_extra_brings_what_the_table_says(pytestconfig: pytest.Config) -> 
 
 
 def test_sigterm_is_143() -> None:
+    ending = Ending()
     with pytest.raises(SystemExit) as stop:
-        terminate(signal.SIGTERM, None)
-    assert stop.value.code == 143
+        ending.terminate(signal.SIGTERM, None)
+    assert (stop.value.code, ending.told) == (143, True)
 
 
 def test_subclasses_are_not_guessed() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from betaearth.products.keys import parse_manifest_key
-from betaearth.products.runs import ShardEntry, shard_bytes, shard_key
+from betaearth.products.runs import RunPlan, ShardEntry, plan_key, shard_bytes, shard_key
 from betaearth.storage.open import existing_store
 from tests.cli.conftest import Command
 from tests.stac.conftest import build_manifest, contents_of, key_of
@@ -45,6 +46,24 @@ def test_a_shard_is_read_where_the_settings_say(
     done = betaearth("publish", "--store", s3_bucket, "--min-valid-fraction", "0.99", "--json")
     assert done.code == 65
     assert [CELLS[1].lower() in key for key in json.loads(done.out)["skipped"]] == [True]
+
+
+@pytest.mark.usefixtures("shard")
+@pytest.mark.parametrize(("spoilt", "code"), [(CELLS[0], 65), (CELLS[1], 0)])
+def test_a_run_answers_for_its_own_tile_years(spoilt: str, code: int, s3_bucket: str, betaearth: Command) -> None:
+    store = existing_store(s3_bucket)
+    plan = RunPlan(
+        run="run", created=datetime.now(UTC), collections=[], years=[2024], tile_years=1, shards=1, software="here"
+    )
+    store.create(plan_key("run"), plan.model_dump_json().encode())
+    (manifest,) = (key for key in store.list() if parse_manifest_key(key) and spoilt.lower() in key)
+    store.delete(manifest)
+    store.create(manifest, b"{}")
+    done = betaearth("publish", "--store", s3_bucket, "--run=run", "--json")
+    assert (done.code, [*json.loads(done.out)["skipped"]]) == (code, [manifest]), done.err
+    said = betaearth("publish", "--store", s3_bucket, "--run=run").out
+    assert ("1 products of other runs" in said) == (code == 0)
+    assert betaearth("publish", "--store", s3_bucket).code == 65
 
 
 def test_a_shard_that_is_none_is_refused(betaearth: Command, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from betaearth.cli.report import duration_text, reading_text, size_text
+from betaearth.cli.report import duration_text, reading_text, refuse_skipped, size_text, skipped_text
+from betaearth.errors import DataError
+from betaearth.stac.publish import PublishReport
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,15 @@ def test_what_was_read_is_summed() -> None:
     readings = [{"requests": 400, "bytes": 60_000_000}, {}, {"requests": 12, "bytes": 1_200_000}]
     assert reading_text(readings) == "412 requests, 61.2 MB of imagery read"
     assert reading_text([{}]) == reading_text([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "end"), [(1, 1, "00000: torn"), (10, 10, "00009: torn"), (99_999, 10, "; and 99989 more")]
+)
+def test_the_first_products_that_were_not_published_are_named(count: int, named: int, end: str) -> None:
+    report = PublishReport(items=0, written=0, skipped={f"{number:05d}": "torn" for number in reversed(range(count))})
+    text = skipped_text(report)
+    assert text.startswith(f"{count} products were not published: 00000: torn")
+    assert (text.count("torn"), text.endswith(end)) == (named, True)
+    with pytest.raises(DataError, match=f"^{text}$"):
+        refuse_skipped(report)

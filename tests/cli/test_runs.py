@@ -43,6 +43,7 @@ def test_from_plan_to_report(store: str, betaearth: Command, tmp_path: Path, mon
     assert read(shards) == ["00000", "00001"]
     held = existing_store(store)
     plan = held.read("runs/r/plan.json")
+    planned = [json.loads(held.read(f"runs/r/shards/{shard}.jsonl"))["request"] for shard in ("00000", "00001")]
 
     shards.unlink()
     again = betaearth(*planning, "--json")
@@ -51,11 +52,15 @@ def test_from_plan_to_report(store: str, betaearth: Command, tmp_path: Path, mon
     assert held.read("runs/r/plan.json") == plan
     other = betaearth("plan", *REGION, "--refresh", "--run=r", "--shard-size=1")
     assert (other.code, "another name" in other.message) == (65, True)
+    with monkeypatch.context() as patched:
+        patched.setattr("betaearth.cli.plan.ALGORITHM_VERSION", "0")
+        other = betaearth(*planning)
+        assert (other.code, "another version" in other.message) == (65, True)
 
     done = betaearth("shard", "r", "00000", f"--pods-file={pods}")
     assert done.code == 0, done.err
-    assert read(pods) == [{"tile-years": f"{CELLS[0]}/2020"}]
-    assert json.loads(betaearth("shard", "r", "00001").out) == [{"tile-years": f"{CELLS[1]}/2020"}]
+    assert read(pods) == [{"tile-years": f"{CELLS[0]}/2020/{planned[0]}"}]
+    assert json.loads(betaearth("shard", "r", "00001").out) == [{"tile-years": f"{CELLS[1]}/2020/{planned[1]}"}]
 
     monkeypatch.setenv("BETAEARTH_IMAGE", "registry.test/betaearth@sha256:1")
     made = betaearth("tile", read(pods)[0]["tile-years"], OPTIONS)
@@ -76,7 +81,7 @@ def test_from_plan_to_report(store: str, betaearth: Command, tmp_path: Path, mon
     assert betaearth("publish", "--run=r").code == 65
     assert held.find("runs/r/report.json") == before
 
-    several = betaearth("tile", f"{CELLS[0]}/2020,{CELLS[1]}/2020", OPTIONS)
+    several = betaearth("tile", f"{CELLS[0]}/2020/{planned[0]},{CELLS[1]}/2020", OPTIONS)
     assert several.code == 0, several.err
     assert [json.loads(line)["request"]["cell"] for line in several.out.splitlines()] == CELLS
     assert betaearth("publish", "--run=r").code == 0
@@ -111,7 +116,40 @@ def test_what_makes_no_sense_is_refused(
     assert (done.code, said in done.err) == (code, True), done.err
 
 
-@pytest.mark.parametrize("words", ["433U_1046R", "433U_1046R x", "433U_1046R/2024,434U_1046R", "/2024", ","])
+def test_a_pod_that_is_set_up_otherwise_than_the_plan_makes_nothing(
+    betaearth: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings of the cluster were changed while the run went on."""
+    monkeypatch.setenv("BETAEARTH_STORE", str(tmp_path / "store"))
+    assert betaearth("plan", *REGION, "--run=r").code == 0
+    (pod,) = json.loads(betaearth("shard", "r", "00000", "--tiles-per-pod=2").out)
+    before = sorted(existing_store(str(tmp_path / "store")).list())
+    monkeypatch.setenv("BETAEARTH_SCENES__HALO", "114")
+    for word in (pod["tile-years"], pod["tile-years"].partition(",")[0]):
+        done = betaearth("tile", word, OPTIONS)
+        assert (done.code, "not those that the run was planned with" in done.message) == (78, True), done.err
+        assert (done.out, [event["event"] for event in done.events if event["event"].startswith("tile_year")]) == (
+            "",
+            [],
+        )
+    assert sorted(existing_store(str(tmp_path / "store")).list()) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "433U_1046R",
+        "433U_1046R x",
+        "433U_1046R/2024,434U_1046R",
+        "/2024",
+        ",",
+        "433U_1046R/" + "9" * 5000,
+        "433U_1046R/2024/",
+        "433U_1046R/2024/0123456789ag",
+        "433U_1046R/2024/0123456789abc",
+        "433U_1046R/2024/0123456789ab/1",
+    ],
+)
 def test_places_that_are_none_are_usage_errors(words: str, betaearth: Command) -> None:
     done = betaearth("tile", *words.split(" "))
     assert (done.code, "CELL" in done.err) == (2, True), done.err

@@ -97,7 +97,7 @@ def test_a_workflow_is_as_large_as_the_model_of_its_status(monkeypatch: pytest.M
     values = {**dict.fromkeys(bundle.parameters("betaearth-shard"), ""), "run": objects.RUN, "store": objects.STORE}
     for tiles in (1, 10):
         size = objects.size_of(objects.shard_object(bundle, 250, values, per_pod=tiles))
-        assert replace(World(), tiles_per_pod=tiles).shard_object_bytes == pytest.approx(size.plain, rel=0.25)
+        assert replace(World(), tiles_per_pod=tiles).shard_object_bytes == pytest.approx(size.plain, rel=0.05)
 
 
 def test_tables_are_written_between_the_marks(tmp_path: Path) -> None:

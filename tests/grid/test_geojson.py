@@ -126,3 +126,26 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     broken.write_bytes(b"\xff\xfe\x00PK")
     with pytest.raises(DataError, match=r"broken\.geojson is no JSON"):
         read_area(broken)
+
+
+@pytest.mark.parametrize("depth", [100_000, 900, 400])
+@pytest.mark.parametrize(
+    ("head", "opening", "closing"),
+    [
+        ('{"type": "Polygon", "coordinates": ', "[", "]"),
+        ('{"type": "Feature", "geometry": ', '{"type": "GeometryCollection", "geometries": [', "]}"),
+    ],
+)
+def test_files_that_are_nested_without_end(head: str, opening: str, closing: str, depth: int, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.geojson"
+    deep.write_text(head + opening * depth + closing * depth + "}")
+    with pytest.raises(DataError, match=r"deep\.geojson"):
+        read_area(deep)
+
+
+def test_documents_that_are_nested_without_end() -> None:
+    nested: dict[str, object] = {"type": "GeometryCollection", "geometries": []}
+    for _ in range(5000):
+        nested = {"type": "GeometryCollection", "geometries": [nested]}
+    with pytest.raises(DataError, match="GeoJSON is nested too deeply"):
+        read_area(nested)

@@ -6,7 +6,7 @@ import pytest
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import Event, Notice, TileYearFailed
-from betaearth.pipeline.batch import run_batch
+from betaearth.pipeline.batch import check_planned, run_batch
 from betaearth.pipeline.job import TileYear
 from betaearth.pipeline.tile_year import run_tile_year
 from betaearth.products.manifest import Manifest
@@ -55,3 +55,11 @@ def test_a_wrong_set_up_stops_at_once(workshop: Workshop, store: Store) -> None:
     with pytest.raises(ConfigError, match="no key"):
         run_batch([workshop.job(2018), workshop.job(2019)], make, done=print)  # type: ignore[arg-type]
     assert asked == [2018]
+
+
+def test_a_job_is_the_one_that_was_planned(workshop: Workshop) -> None:
+    job, other = workshop.job(2018), workshop.job(2019)
+    check_planned(job, job.digest[:12])
+    check_planned(job, None)
+    with pytest.raises(ConfigError, match=f"{workshop.cell.id} 2018 .* not {other.digest[:12]}: .* submit the region"):
+        check_planned(job, other.digest[:12])

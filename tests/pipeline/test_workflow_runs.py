@@ -12,7 +12,10 @@ from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import Planned, plan
 from betaearth.pipeline.runs import recorded
 from betaearth.pipeline.workflow_runs import (
+    LARGEST_SHARD,
+    MOST_SHARDS,
     NO_MANIFEST,
+    Outcome,
     deal,
     find_plan,
     outcome_of,
@@ -23,7 +26,7 @@ from betaearth.pipeline.workflow_runs import (
     write_outcome,
     write_run,
 )
-from betaearth.products.runs import RunPlan, RunReport, ShardEntry, shard_bytes, shard_key
+from betaearth.products.runs import LARGEST, RunPlan, RunReport, ShardEntry, report_key, shard_key
 from betaearth.storage.store import Store
 from tests.pipeline.conftest import Workshop
 
@@ -152,11 +155,42 @@ def replaced(record: RunPlan, **changes: object) -> RunPlan:
 
 
 def test_shards_that_are_not_the_plans_are_refused(entries: list[Planned], store: Store) -> None:
-    written = write_run(store, "r", entries, asked="a", shard_size=2)
+    """They have as many tile-years as the plan's."""
+    written = write_run(store, "r", entries[:2], asked="a", shard_size=1)
+    write_run(store, "other", entries[2:], asked="b", shard_size=1)
     store.delete(shard_key("r", 1))
-    store.create(shard_key("r", 1), shard_bytes(read_shard(store, written, "00000")))
-    with pytest.raises(DataError, match="its plan speaks of 5"):
+    store.create(shard_key("r", 1), store.read(shard_key("other", 1)))
+    assert [line.year for line in read_shard(store, written, "00000")] == YEARS[:1]
+    with pytest.raises(DataError, match="not what the run's plan speaks of"):
         read_shards(store, written)
+    with pytest.raises(DataError, match="not what the run's plan speaks of"):
+        deal(store, written, "00001", tiles_per_pod=1)
+
+
+def test_what_another_attempt_replaced_before_the_plan_is_put_right(entries: list[Planned], store: Store) -> None:
+    """It saw no plan when it looked, and wrote while this one finished."""
+
+    def other() -> Iterator[None]:
+        store.delete(shard_key("r", 2))
+        stored = store.find(shard_key("r", 0))
+        assert stored is not None
+        assert store.update(shard_key("r", 0), store.read(shard_key("other", 0)), stored.etag)
+        yield
+
+    write_run(store, "other", entries[1:], asked="a", shard_size=2)
+    both = Interrupting(store, "runs/r/plan.json", [other()])
+    written = write_run(both, "r", entries, asked="a", shard_size=2)  # type: ignore[arg-type]  # delegates to a store
+    assert [line.year for line in read_shards(store, written)] == YEARS
+
+
+def test_a_plan_with_too_few_digests_is_none(entries: list[Planned], store: Store) -> None:
+    written = write_run(store, "r", entries, asked="a", shard_size=2)
+    stored = store.find("runs/r/plan.json")
+    assert stored is not None
+    short = replaced(written, digests=written.digests[:1])
+    assert store.update("runs/r/plan.json", short.model_dump_json().encode(), stored.etag)
+    with pytest.raises(DataError, match="1 digests are not those of 3 shards"):
+        read_plan(store, "r")
 
 
 def test_a_report_says_what_the_store_holds(entries: list[Planned], store: Store) -> None:
@@ -193,3 +227,20 @@ def test_entries_without_a_request_take_any_manifest(entries: list[Planned], sto
     assert outcome_of(store, [one]).made == 0
     make(store, entries[0], digest="a" * 12)
     assert outcome_of(store, [one]).made == 1
+
+
+def test_a_report_of_the_largest_run_is_read_again_if_all_of_it_is_lost(store: Store) -> None:
+    """A hundredth of it, times a hundred: cells' and collections' names as long as they get."""
+    rows = LARGEST_SHARD * MOST_SHARDS // 100
+    names = [f"{1000 + index // 1000}u_{1000 + index % 1000}r" for index in range(rows)]
+    folder = "betaearth-alphaearth-distilled-v1-10km-synthetic/2024/r09-c0b/r091-c0b6"
+    lost = [ShardEntry(cell=name.upper(), year=2024, prefix=f"{folder}/{name}") for name in names]
+    report = write_outcome(store, "r", Outcome(0, tuple(lost)))
+    assert len(report.failed) == rows
+    assert 100 * len(store.read(report_key("r"))) < LARGEST
+
+
+def test_words_for_pods_name_the_request(entries: list[Planned]) -> None:
+    one = ShardEntry(cell=entries[0].name, year=entries[0].year, prefix=entries[0].prefix)
+    assert one.word == f"{entries[0].name}/2018"
+    assert one.model_copy(update={"request": "0123456789ab"}).word == f"{entries[0].name}/2018/0123456789ab"
