@@ -117,6 +117,9 @@ def web() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            if path == "/endless":
+                self.pour()
+                return
             status = {"/square.geojson": 200, "/page": 200, "/private": 403}.get(path, 404)
             body = b"<html>" if path == "/page" else json.dumps(SQUARE).encode()
             self.send_response(status)
@@ -124,9 +127,22 @@ def web() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
+        def pour(self) -> None:
+            """Send 64 MiB, without saying how much it is, unless the reader has had enough."""
+            self.send_response(200)
+            self.end_headers()
+            self.close_connection = True
+            try:
+                for _ in range(64):
+                    self.wfile.write(bytes(1 << 20))
+            except OSError:
+                return
+            poured.set()
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+    poured = threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -134,6 +150,7 @@ def web() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+    assert not poured.is_set()
 
 
 def test_geojson_comes_from_wherever_it_is(
@@ -165,6 +182,7 @@ def test_geojson_comes_from_wherever_it_is(
         ("{web}/page?sig=SECRET", DataError, "/page is no JSON"),
         ("ftp://host/a?sig=SECRET", ConfigError, "ftp://host/a cannot be read"),
         ('{"type": ', DataError, "given as text is no JSON"),
+        pytest.param('{"type": ' + "[" * 100_000, DataError, "given as text is no JSON", id="deep"),
         ("s3://bucket", ConfigError, "s3://bucket cannot be read"),
     ],
 )
@@ -172,3 +190,21 @@ def test_geojson_that_cannot_be_had_is_named(word: str, error: type[Exception], 
     with pytest.raises(error, match=said) as told:
         geojson_document(word.replace("{web}", web), load_settings({}))
     assert "SECRET" not in str(told.value)
+
+
+def test_geojson_from_elsewhere_has_an_end(
+    web: str, s3_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(SQUARE).encode()
+    client = owner_client(s3_endpoint)
+    client.put_object(Bucket=s3_bucket.removeprefix("s3://"), Key="square.geojson", Body=text)
+    client.close()
+    settings = load_settings({"s3": {"endpoint": s3_endpoint}})
+    words = [f"{web}/square.geojson?sig=SECRET", f"{s3_bucket}/square.geojson"]
+    monkeypatch.setattr("betaearth.wiring.LARGEST_GEOJSON", len(text))
+    assert [geojson_document(word, settings) for word in words] == [SQUARE, SQUARE]
+    monkeypatch.setattr("betaearth.wiring.LARGEST_GEOJSON", len(text) - 1)
+    for word in (*words, f"{web}/endless?sig=SECRET"):
+        with pytest.raises(DataError, match=f"has more than the {len(text) - 1} bytes") as told:
+            geojson_document(word, settings)
+        assert "SECRET" not in str(told.value)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from betaearth.cluster.errors import api_errors
-from betaearth.cluster.kube import FOLLOWED_SECONDS, MAIN, selector
+from betaearth.cluster.kube import FOLLOWED_SECONDS, MAIN, in_clear, selector
 from betaearth.cluster.kubeconfig import bounded_retries, namespace_of
 from betaearth.cluster.streams import WATCH_SECONDS, Workflow, event_of, lines_of, watched
-from betaearth.cluster.workflows import PAGE, LogLine, Objects, Shutdown, Submission
+from betaearth.cluster.workflows import PAGE, LogLine, Shutdown, Submission
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.storage.discretion import discreet
 
 if TYPE_CHECKING:
     from betaearth.cluster.options import ClusterOptions
 
 NO = frozenset({"0", "f", "false", "no"})
 YES = frozenset({"1", "t", "true", "yes"})
+COUNTED = "ext.showRemainingItemCount=true"
+"""Field selector of a list; without it the server looks into its archive alone for whether there are further pages."""
 
 
 def server_of(options: ClusterOptions, environ: Mapping[str, str] | None = None) -> str:
@@ -92,7 +95,7 @@ class ArgoServerWorkflows:
         from argo_workflows.api.artifact_service_api import ArtifactServiceApi
         from argo_workflows.api.workflow_service_api import WorkflowServiceApi
 
-        self.host, self.namespace, self.timeout_s, self.pause = host, namespace, timeout_s, pause
+        self.host, self.namespace, self.timeout_s, self.pause = discreet(host), namespace, timeout_s, pause
         self._api = WorkflowServiceApi(client)
         self._artifacts = ArtifactServiceApi(client)
 
@@ -118,9 +121,9 @@ class ArgoServerWorkflows:
         """Read a Workflow; the argo-server unpacks its nodes, and finds it in the archive where there is one."""
         return self._asked(f"Workflow {name}", self._api.get_workflow, name)
 
-    def list(self, labels: Mapping[str, str]) -> Objects:
-        """Read the Workflows that have all of some labels, a page at a time."""
-        return self._listed({"list_options_label_selector": selector(labels)})[0]
+    def list(self, labels: Mapping[str, str]) -> Iterator[Workflow]:
+        """Yield the Workflows that have all of some labels, asked for a page at a time; archived ones have no nodes."""
+        yield from self._listed({"list_options_label_selector": selector(labels)})
 
     def shutdown(self, name: str, how: Shutdown) -> None:
         """End a Workflow."""
@@ -134,9 +137,9 @@ class ArgoServerWorkflows:
             request = terminate.IoArgoprojWorkflowV1alpha1WorkflowTerminateRequest(name=name, namespace=self.namespace)
             self._asked(f"Workflow {name}", self._api.terminate_workflow, name, request)
 
-    def pods(self, labels: Mapping[str, str]) -> Objects:  # noqa: ARG002  # of the interface
-        """Return none: an argo-server does not show pods."""
-        return []
+    def pods(self, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:  # noqa: ARG002  # of the interface
+        """Yield none: an argo-server does not show pods."""
+        return iter(())
 
     def logs(self, workflow: str, *, pod: str | None, tail: int | None, follow: bool) -> Iterator[LogLine]:
         """Yield what the main containers wrote; of a pod that is gone, what the archive has."""
@@ -178,20 +181,22 @@ class ArgoServerWorkflows:
         where = self._where("watching Workflows")
         return watched(lambda: self._listed(selected), stream, where=where, pause=self.pause)
 
-    def _listed(self, selected: Mapping[str, str]) -> tuple[Objects, str]:
-        """Read all pages of a list; return them and the version that a watch goes on from."""
-        found: Objects = []
+    def _listed(self, selected: Mapping[str, str]) -> Generator[Workflow, None, str]:
+        """Yield what is on all pages of a list; return the version that a watch goes on from."""
+        named = selected.get("list_options_field_selector")
+        counted = {**selected, "list_options_field_selector": f"{named},{COUNTED}" if named else COUNTED}
         token = ""
         while True:
             further = {"list_options_continue": token} if token else {}
             page = self._asked(
-                "Workflows", self._api.list_workflows, **selected, **further, list_options_limit=str(PAGE)
+                "Workflows", self._api.list_workflows, **counted, **further, list_options_limit=str(PAGE)
             )
             metadata = page.get("metadata") or {}
-            found += page.get("items") or []
+            items = page.get("items") or []
+            yield from map(in_clear, items)
             token = metadata.get("continue") or ""
-            if not token:
-                return found, str(metadata.get("resourceVersion", ""))
+            if not token or not items:  # of an archive the server counts what has other labels, too, and never ends
+                return str(metadata.get("resourceVersion", ""))
 
     def _archived(self, workflow: str, pod: str | None, tail: int | None) -> Iterator[LogLine]:
         """Yield what a pod wrote from the artifact that Argo keeps of it."""

@@ -32,7 +32,8 @@ _MEANINGS: Mapping[int, tuple[type[Exception], str]] = {
     ),
     404: (DataError, "{where}: there is no such thing: {said}"),
     405: (ConfigError, "{where}: the address is not that of such an API (405): {said}"),
-    409: (DataError, "{where}: it is there already, or was changed at the same time (409): {said}"),
+    408: (TransientError, "{where}: the cluster waited too long for something (408): {said}"),
+    409: (TransientError, "{where}: its name was taken, or it was changed at the same time (409): {said}; ask again"),
     410: (TransientError, "{where}: what was asked for has expired (410): ask again"),
     413: (DataError, "{where}: the request is too large (413): give the region as an address of GeoJSON"),
     422: (ConfigError, "{where}: the cluster finds fields wrong: {said}"),
@@ -75,8 +76,8 @@ def api_errors(where: str) -> Iterator[None]:
     Raises:
         ConfigError: who asks is not known or may not, the address is not that of such an API, Argo Workflows is not
             installed, the certificate is not trusted, or fields are wrong.
-        DataError: there is no such object, or there is one already.
-        TransientError: no connection, no answer in time, throttled, or a server's fault.
+        DataError: there is no such object, or the request is too large.
+        TransientError: no connection, no answer in time, throttled, a change at the same time, or a server's fault.
     """
     import urllib3.exceptions
 

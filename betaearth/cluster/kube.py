@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cluster.errors import api_errors
 from betaearth.cluster.kubeconfig import Kubernetes, open_kubernetes
 from betaearth.cluster.streams import WATCH_SECONDS, Workflow, lines_of, watched
 from betaearth.cluster.submission import workflow_of
-from betaearth.cluster.workflows import PAGE, WORKFLOW, LogLine, Objects, Shutdown, Submission
+from betaearth.cluster.workflows import PAGE, WORKFLOW, LogLine, Shutdown, Submission
 from betaearth.errors import DataError, TransientError
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ FOLLOWED_SECONDS = 3600
 """Seconds of silence after which a followed log is given up."""
 LOOKED_FOR_SECONDS = 2.0
 """Seconds between two looks for new pods."""
+LARGEST_NODES = 256 * 2**20
+"""Bytes of unpacked nodes: the region of 250,000 tile-years has a few megabytes of them."""
 FINAL = frozenset({"Succeeded", "Failed", "Error"})
 ARCHIVED = (
     "what pods wrote outlives them where the controller archives logs (archiveLogs), and an argo-server gives it out: "
@@ -79,9 +84,9 @@ class KubeWorkflows:
             found = self._objects.get_namespaced_custom_object(**self._workflows, name=name, **self._timeout)
         return in_clear(found)
 
-    def list(self, labels: Mapping[str, str]) -> Objects:
-        """Read the Workflows that have all of some labels, a page at a time."""
-        return self._listed({"label_selector": selector(labels)})[0]
+    def list(self, labels: Mapping[str, str]) -> Iterator[Workflow]:
+        """Yield the Workflows that have all of some labels, asked for a page at a time."""
+        yield from self._listed({"label_selector": selector(labels)})
 
     def shutdown(self, name: str, how: Shutdown) -> None:
         """End a Workflow by its `spec.shutdown`, which the controller acts upon."""
@@ -95,9 +100,8 @@ class KubeWorkflows:
                 **self._timeout,
             )
 
-    def pods(self, labels: Mapping[str, str]) -> Objects:
-        """Read the pods that have all of some labels, the oldest first."""
-        found: Objects = []
+    def pods(self, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the pods that have all of some labels, asked for a page at a time."""
         token: str | None = ""
         while token is not None:
             with api_errors(self._where("pods")):
@@ -110,9 +114,8 @@ class KubeWorkflows:
                     **self._timeout,
                 )
                 page = json.loads(answer.data)
-            found += page.get("items") or []
+            yield from page.get("items") or []
             token = page["metadata"].get("continue") or None
-        return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
 
     def logs(self, workflow: str, *, pod: str | None, tail: int | None, follow: bool) -> Iterator[LogLine]:
         """Yield what the main containers wrote; followed one pod after the other."""
@@ -123,10 +126,11 @@ class KubeWorkflows:
         while True:
             # Asked before the pods are, so that none is missed that a Workflow made last.
             over = not follow or self.get(workflow).get("status", {}).get("phase") in FINAL
-            begun = [found for found in self.pods({WORKFLOW: workflow}) if has_begun(found)]
-            fresh = [name for found in begun if (name := str(found["metadata"]["name"])) not in seen]
+            begun = sorted(_age(found) for found in self.pods({WORKFLOW: workflow}) if has_begun(found))
+            fresh = [name for _, name in begun if name not in seen]
             for name in fresh:
-                yield from self._written(name, tail=tail, follow=follow)
+                with suppress(DataError):  # it was removed since it was listed: the others are told all the same
+                    yield from self._written(name, tail=tail, follow=follow)
             seen.update(fresh)
             if over and not seen:
                 raise DataError(self._where(f"Workflow {workflow} has no pods with logs (any more); {ARCHIVED}"))
@@ -157,9 +161,8 @@ class KubeWorkflows:
         for workflow in watched(lambda: self._listed(selected), stream, where=where, pause=self.pause):
             yield in_clear(workflow)
 
-    def _listed(self, selected: Mapping[str, str]) -> tuple[Objects, str]:
-        """Read all pages of a list; return them and the version that a watch goes on from."""
-        found: Objects = []
+    def _listed(self, selected: Mapping[str, str]) -> Generator[Workflow, None, str]:
+        """Yield what is on all pages of a list; return the version that a watch goes on from."""
         token = ""
         while True:
             with api_errors(self._where("Workflows")):
@@ -170,34 +173,34 @@ class KubeWorkflows:
                     **({"_continue": token} if token else {}),
                     **self._timeout,
                 )
-            found += page.get("items") or []
+            yield from map(in_clear, page.get("items") or [])
             token = page["metadata"].get("continue") or ""
             if not token:
-                return [in_clear(workflow) for workflow in found], str(page["metadata"].get("resourceVersion", ""))
+                return str(page["metadata"].get("resourceVersion", ""))
 
     def _written(self, pod: str, *, tail: int | None, follow: bool) -> Iterator[LogLine]:
         where = self._where(f"pod {pod}")
         silence = FOLLOWED_SECONDS if follow else self.kubernetes.timeout_s
-        try:
-            with api_errors(where):
-                found = json.loads(
-                    self._core.read_namespaced_pod(pod, self.namespace, _preload_content=False, **self._timeout).data
-                )
-                if not has_begun(found):
-                    raise TransientError(f"{where} has not begun: `betaearth status` tells what it waits for")
-                answer = self._core.read_namespaced_pod_log(
-                    pod,
-                    self.namespace,
-                    container=MAIN,
-                    follow=follow,
-                    **({} if tail is None else {"tail_lines": tail}),
-                    _preload_content=False,
-                    _request_timeout=(self.kubernetes.timeout_s, silence),
-                )
-                for line in lines_of(answer):
-                    yield LogLine(pod, line)
-        except DataError as error:
-            raise DataError(f"{where} is gone; {ARCHIVED}") from error
+        with _gone_errors(where), api_errors(where):
+            found = json.loads(
+                self._core.read_namespaced_pod(pod, self.namespace, _preload_content=False, **self._timeout).data
+            )
+        if not has_begun(found):
+            if (found.get("status") or {}).get("phase") == "Failed":
+                raise DataError(f"{where} never began: `betaearth status` tells why")
+            raise TransientError(f"{where} has not begun: `betaearth status` tells what it waits for")
+        with _gone_errors(where), api_errors(where):
+            answer = self._core.read_namespaced_pod_log(
+                pod,
+                self.namespace,
+                container=MAIN,
+                follow=follow,
+                **({} if tail is None else {"tail_lines": tail}),
+                _preload_content=False,
+                _request_timeout=(self.kubernetes.timeout_s, silence),
+            )
+            for line in lines_of(answer):
+                yield LogLine(pod, line)
 
     def _where(self, what: str) -> str:
         return f"{what} in namespace {self.namespace} of {self.host}"
@@ -208,6 +211,20 @@ def selector(labels: Mapping[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
+@contextmanager
+def _gone_errors(where: str) -> Iterator[None]:
+    """Say of a pod that is not there any more where what it wrote may be."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{where} is gone; {ARCHIVED}") from error
+
+
+def _age(pod: Mapping[str, Any]) -> tuple[str, str]:
+    """What pods are sorted by, the oldest first, and their name."""
+    return str(pod["metadata"].get("creationTimestamp", "")), str(pod["metadata"]["name"])
+
+
 def has_begun(pod: Mapping[str, Any]) -> bool:
     """Tell whether the main container of a pod runs or ran."""
     status = pod.get("status") or {}
@@ -216,8 +233,8 @@ def has_begun(pod: Mapping[str, Any]) -> bool:
         for container in status.get("containerStatuses") or []
         if container.get("name") == MAIN
     ]
-    if not states:
-        return status.get("phase") in {"Running", "Succeeded", "Failed"}
+    if not states:  # one that failed so was evicted, or turned away by its node, before it began
+        return status.get("phase") in {"Running", "Succeeded"}
     return any("running" in state or "terminated" in state for state in states)
 
 
@@ -225,16 +242,20 @@ def in_clear(workflow: Workflow) -> Workflow:
     """Unpack the nodes of a large Workflow, which Argo keeps as base64 of gzip of JSON.
 
     Raises:
-        DataError: they cannot be unpacked.
+        DataError: they cannot be unpacked, or are larger than any Workflow's.
     """
     status = workflow.get("status") or {}
     packed = status.get("compressedNodes")
     if not packed:
         return workflow
+    where = f"Workflow {workflow.get('metadata', {}).get('name')}: its status.compressedNodes"
     try:
-        nodes = json.loads(gzip.decompress(base64.b64decode(packed, validate=True)))
-    except (binascii.Error, OSError, EOFError, ValueError) as error:
-        name = workflow.get("metadata", {}).get("name")
-        raise DataError(f"Workflow {name}: its status.compressedNodes is no base64 of gzip of JSON") from error
+        with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(packed, validate=True))) as file:
+            text = file.read(LARGEST_NODES + 1)
+        if len(text) > LARGEST_NODES:
+            raise DataError(f"{where} unpack to more than {LARGEST_NODES} bytes, which no Workflow of ours has")
+        nodes = json.loads(text)
+    except (binascii.Error, zlib.error, OSError, EOFError, ValueError) as error:
+        raise DataError(f"{where} is no base64 of gzip of JSON") from error
     kept = {key: value for key, value in status.items() if key != "compressedNodes"}
     return {**workflow, "status": {**kept, "nodes": nodes}}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from betaearth.cluster.errors import quoted
 from betaearth.errors import ConfigError
+from betaearth.storage.discretion import discreet
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -38,8 +39,8 @@ class Kubernetes:
 
     @cached_property
     def host(self) -> str:
-        """Address of the API."""
-        return str(self.client.configuration.host)
+        """Address of the API, for messages."""
+        return discreet(str(self.client.configuration.host))
 
 
 def open_kubernetes(options: ClusterOptions) -> Kubernetes:

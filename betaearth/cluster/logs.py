@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from betaearth.cluster.nodes import read_nodes, work_of, workflow_name
+from betaearth.cluster.nodes import read_nodes, tile_year_of, work_of, workflow_name
 from betaearth.cluster.runs import shards_of
 from betaearth.cluster.workflows import LABELS, RUN, WORKFLOW, LogLine, Workflows
 from betaearth.errors import ConfigError, DataError
@@ -44,19 +44,22 @@ def tile_year_logs(
     yield from workflows.logs(found.workflow, pod=found.pod, tail=tail, follow=follow)
 
 
-def living_pod(pods: list[dict[str, Any]], tile_year: str) -> PodOf | None:
+def living_pod(pods: Iterable[Mapping[str, Any]], tile_year: str) -> PodOf | None:
     """Find the latest pod whose annotation names a tile-year; None where none does.
 
     Args:
-        pods: as the API gives them, the oldest first.
+        pods: as the API gives them, in any order.
         tile_year: `433U_1046R/2024`.
     """
-    for pod in reversed(pods):
+    latest, found = "", None
+    for pod in pods:
         metadata = pod["metadata"]
-        workflow = (metadata.get("labels") or {}).get(WORKFLOW)
-        if workflow and tile_year in _words((metadata.get("annotations") or {}).get(TILE_YEARS, "")):
-            return PodOf(workflow, metadata["name"])
-    return None
+        workflow, made = (metadata.get("labels") or {}).get(WORKFLOW), str(metadata.get("creationTimestamp", ""))
+        if not workflow or made < latest:
+            continue
+        if tile_year in _words((metadata.get("annotations") or {}).get(TILE_YEARS, "")):
+            latest, found = made, PodOf(workflow, metadata["name"])
+    return found
 
 
 def noted_pod(workflow: Mapping[str, Any], tile_year: str) -> PodOf | None:
@@ -84,7 +87,7 @@ def run_logs(workflows: Workflows, run: str, *, tail: int | None = None, follow:
         DataError: there is no such run, or its pods are gone.
     """
     workflows.get(run)
-    names = [run] if follow else [run, *(workflow_name(shard) for shard in shards_of(workflows, run))]
+    names = [run] if follow else [run, *sorted(map(workflow_name, shards_of(workflows, run)))]
     gone: DataError | None = None
     some = False
     for name in names:
@@ -100,7 +103,8 @@ def run_logs(workflows: Workflows, run: str, *, tail: int | None = None, follow:
 
 def _known_pod(workflows: Workflows, run: str, tile_year: str) -> PodOf:
     for workflow in shards_of(workflows, run):
-        if found := noted_pod(workflow, tile_year):
+        whole = workflows.get(workflow_name(workflow)) if read_nodes(workflow) is None else workflow
+        if found := noted_pod(whole, tile_year):
             return found
     workflows.get(run)
     raise DataError(
@@ -110,4 +114,4 @@ def _known_pod(workflows: Workflows, run: str, tile_year: str) -> PodOf:
 
 
 def _words(listed: str) -> list[str]:
-    return [word for word in re.split(r"[,\s]+", listed) if word]
+    return [tile_year_of(word) for word in re.split(r"[,\s]+", listed) if word]

@@ -22,6 +22,8 @@ TILE_YEARS = "tile-years"
 NODE_ID = "workflows.argoproj.io/node-id"
 """Annotation of a pod: the node that it belongs to."""
 POD_NAME_FORMAT = "workflows.argoproj.io/pod-name-format"
+ARCHIVED = "workflows.argoproj.io/workflow-archiving-status"
+"""Label of a Workflow that is to be in the archive, or is there."""
 LONGEST_PREFIX = 253 - 10 - 1
 """Characters of a pod's name before its hash."""
 
@@ -83,16 +85,23 @@ def read_nodes(workflow: Mapping[str, Any]) -> dict[str, Node] | None:
     """Read the nodes of a Workflow by their ids.
 
     Returns:
-        None where the object does not hold them: they are compressed, or kept in a database.
+        None where the object does not hold them: they are compressed, or kept in a database or the archive.
     """
     status = workflow.get("status") or {}
     nodes = status.get("nodes")
     if nodes is None:
-        hidden = status.get("compressedNodes") or status.get("offloadNodeStatusVersion")
+        hidden = status.get("compressedNodes") or status.get("offloadNodeStatusVersion") or _is_extract(workflow)
         return None if hidden else {}
     metadata = workflow.get("metadata", {})
     newer = (metadata.get("annotations") or {}).get(POD_NAME_FORMAT, "v2") != "v1"
     return {key: _node(key, entry, workflow_name(workflow), newer=newer) for key, entry in nodes.items()}
+
+
+def _is_extract(workflow: Mapping[str, Any]) -> bool:
+    """Tell an entry of the archive's list: a Workflow that is over, and of whose spec it is not said what it runs."""
+    spec = workflow.get("spec") or {}
+    runs = spec.get("workflowTemplateRef") or spec.get("entrypoint") or spec.get("templates")
+    return ARCHIVED in (workflow.get("metadata", {}).get("labels") or {}) and not runs
 
 
 def work_of(nodes: Mapping[str, Node]) -> Iterator[Work]:
@@ -159,7 +168,12 @@ def _listed(node: Node) -> tuple[str, ...]:
 
 
 def _split(words: str) -> list[str]:
-    return [word for word in re.split(r"[,\s]+", words) if word]
+    return [tile_year_of(word) for word in re.split(r"[,\s]+", words) if word]
+
+
+def tile_year_of(word: str) -> str:
+    """Name the tile-year of a pod's argument: `433U_1046R/2024` of `433U_1046R/2024/0123456789ab`."""
+    return "/".join(word.split("/")[:2])
 
 
 def _node(key: str, entry: Mapping[str, Any], workflow: str, *, newer: bool) -> Node:
@@ -177,16 +191,21 @@ def _node(key: str, entry: Mapping[str, Any], workflow: str, *, newer: bool) -> 
         template=template,
         message=str(entry.get("message", "")),
         exit_code=int(code) if re.fullmatch(r"-?\d+", code) else None,
-        inputs=_parameters(entry.get("inputs")),
-        outputs=_parameters(entry.get("outputs")),
+        inputs=parameters_of(entry.get("inputs")),
+        outputs=parameters_of(entry.get("outputs")),
         children=tuple(entry.get("children") or ()),
         pod=_pod_name(workflow, name, template, str(entry.get("id", key)), newer=newer) if is_pod else None,
     )
 
 
-def _parameters(group: Mapping[str, Any] | None) -> dict[str, str]:
+def parameters_of(group: Mapping[str, Any] | None) -> dict[str, str]:
+    """Read the parameters that have a value, from arguments, inputs or outputs.
+
+    Argo takes values that are no text as the JSON that they are: `true`, `[1, 2]`.
+    """
     listed = (group or {}).get("parameters") or []
-    return {entry["name"]: str(entry["value"]) for entry in listed if entry.get("value") is not None}
+    values = {entry["name"]: entry["value"] for entry in listed if entry.get("value") is not None}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def _pod_name(workflow: str, name: str, template: str, node_id: str, *, newer: bool) -> str:

@@ -18,6 +18,7 @@ from betaearth.cluster.nodes import (
     labels_of,
     listed_shards,
     listed_tile_years,
+    parameters_of,
     read_nodes,
     work_of,
     workflow_name,
@@ -26,6 +27,8 @@ from betaearth.cluster.reasons import NOT_STARTED, UNSEEN, Reason, pod_evidence,
 
 Object = Mapping[str, Any]
 """An object of the Kubernetes API, as JSON."""
+Evidence = tuple[str, int | None]
+"""What a pod tells, as `pod_evidence` reads it: (message, exit code of the main container)."""
 SHARD = "shard"
 """Label of a child Workflow, and input of the pod that makes it."""
 
@@ -130,12 +133,12 @@ _PHASES = {
 }
 
 
-def part_of(workflow: Object, pods: Mapping[str, Object]) -> Part:
+def part_of(workflow: Object, pods: Mapping[str, Evidence]) -> Part:
     """Read one Workflow.
 
     Args:
         workflow: as the API gives it.
-        pods: by the id of their node, as `pods_by_node` gives them; may be empty.
+        pods: what they tell by the id of their node, as `evidence_of` gives it; may be empty.
     """
     status = workflow.get("status") or {}
     phase = str(status.get("phase", ""))
@@ -152,7 +155,6 @@ def part_of(workflow: Object, pods: Mapping[str, Object]) -> Part:
     steps = [(work, _step(work, name, pods, ended=ended)) for work in works if not work.tile_years]
     children = {work.node.inputs[SHARD]: step for work, step in steps if _makes_shard(work, labels)}
     shards = listed_shards(nodes or {})
-    parameters = ((workflow.get("spec") or {}).get("arguments") or {}).get("parameters") or []
     return Part(
         name=name,
         labels=labels,
@@ -160,7 +162,7 @@ def part_of(workflow: Object, pods: Mapping[str, Object]) -> Part:
         reason=_whole(phase, str(status.get("message", ""))),
         started=status.get("startedAt"),
         finished=status.get("finishedAt"),
-        arguments={entry["name"]: str(entry.get("value", "")) for entry in parameters},
+        arguments=parameters_of((workflow.get("spec") or {}).get("arguments")),
         steps=tuple(step for work, step in steps if not _makes_shard(work, labels)),
         making=children,
         tile_years=tuple(tile_years),
@@ -170,13 +172,13 @@ def part_of(workflow: Object, pods: Mapping[str, Object]) -> Part:
     )
 
 
-def pods_by_node(pods: Iterable[Object]) -> dict[str, Object]:
-    """Sort pods by the node that they belong to."""
+def evidence_of(pods: Iterable[Object]) -> dict[str, Evidence]:
+    """Read what pods tell by the id of the node that they belong to; those in order tell nothing."""
     found = {}
     for pod in pods:
         node = (pod.get("metadata", {}).get("annotations") or {}).get(NODE_ID)
-        if node:
-            found[node] = pod
+        if node and (evidence := pod_evidence(pod))[0]:
+            found[node] = evidence
     return found
 
 
@@ -196,13 +198,13 @@ def _is_shard(labels: Mapping[str, str]) -> bool:
     return SHARD in labels or labels.get("part") == SHARD
 
 
-def _step(work: Work, workflow: str, pods: Mapping[str, Object], *, ended: bool) -> Step:
+def _step(work: Work, workflow: str, pods: Mapping[str, Evidence], *, ended: bool) -> Step:
     state, reason = _judged(work, pods, ended=ended)
     last = work.last
     return Step(_plain(work.node), workflow, state, len(work.attempts), reason, last.pod if last else None)
 
 
-def _tile_years(work: Work, workflow: str, pods: Mapping[str, Object], *, ended: bool) -> Iterator[TileYear]:
+def _tile_years(work: Work, workflow: str, pods: Mapping[str, Evidence], *, ended: bool) -> Iterator[TileYear]:
     if not work.tile_years:
         return
     state, reason = _judged(work, pods, ended=ended)
@@ -211,7 +213,7 @@ def _tile_years(work: Work, workflow: str, pods: Mapping[str, Object], *, ended:
         yield TileYear(name, workflow, state, len(work.attempts), reason, pod, len(work.tile_years))
 
 
-def _judged(work: Work, pods: Mapping[str, Object], *, ended: bool) -> tuple[State, Reason | None]:
+def _judged(work: Work, pods: Mapping[str, Evidence], *, ended: bool) -> tuple[State, Reason | None]:
     """Where a piece of work is, and why."""
     phase = work.node.phase
     if phase == "Succeeded":
@@ -226,7 +228,7 @@ def _judged(work: Work, pods: Mapping[str, Object], *, ended: bool) -> tuple[Sta
     return (State.RUNNING if running else State.PENDING), reason
 
 
-def _reason(work: Work, pods: Mapping[str, Object]) -> Reason | None:
+def _reason(work: Work, pods: Mapping[str, Evidence]) -> Reason | None:
     """Why work waits or failed: of the last attempt that says something, since a running one says nothing."""
     own = reason_of(work.node.message, None)
     if own is not None and (own.kind == "stopped" or not work.attempts):
@@ -234,7 +236,7 @@ def _reason(work: Work, pods: Mapping[str, Object]) -> Reason | None:
     for attempt in reversed(work.attempts):
         message, code = attempt.message, attempt.exit_code
         if attempt.id in pods and not message:
-            message, seen = pod_evidence(pods[attempt.id])
+            message, seen = pods[attempt.id]
             code = seen if code is None else code
         if attempt.phase == "Succeeded":
             continue

@@ -92,7 +92,8 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         "wait, add nodes, or ask for less in the chart's resources",
     ),
     (
-        rf"(?s)(?=.*(?:{_UNSCHEDULABLE})).*(?:affinity|selector)",
+        # A volume's own affinity, which two wordings tell, is nothing that labels of nodes mend.
+        rf"(?s)(?=.*(?:{_UNSCHEDULABLE})).*(?:(?<!olume node )(?<!olume's node )affinity|selector)",
         "no-such-node",
         "no node fits the nodeSelector or affinity",
         "correct the chart's `nodeSelector`, or label the nodes",
@@ -151,6 +152,12 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         "evicted",
         "its node ran out of memory or disk (Evicted)",
         "it is retried by itself; where it repeats, request as much memory as the limit allows",
+    ),
+    (
+        r"Pod was rejected|UnexpectedAdmissionError|OutOf[a-z]|didn't have enough resource",
+        "turned-away",
+        "its node turned it away: what it asks for was taken, or is broken",
+        "it is retried by itself; where it repeats on one node, look at its GPUs and device plugin",
     ),
     (
         r"exceeded quota",

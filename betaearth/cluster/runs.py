@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from betaearth.cluster.nodes import read_nodes, workflow_name
@@ -27,10 +27,9 @@ def phase_of(workflow: Mapping[str, Any]) -> str:
     return str((workflow.get("status") or {}).get("phase") or "Pending")
 
 
-def shards_of(workflows: Workflows, run: str) -> list[dict[str, Any]]:
-    """Read the Workflows of a run's shards, in their order."""
-    found = [child for child in workflows.list({RUN: run}) if workflow_name(child) != run]
-    return sorted(found, key=workflow_name)
+def shards_of(workflows: Workflows, run: str) -> Iterator[dict[str, Any]]:
+    """Yield the Workflows of a run's shards."""
+    return (child for child in workflows.list({RUN: run}) if workflow_name(child) != run)
 
 
 def end_run(workflows: Workflows, run: str, how: Shutdown) -> list[str]:
@@ -47,11 +46,11 @@ def end_run(workflows: Workflows, run: str, how: Shutdown) -> list[str]:
         _end(workflows, run, how)
         ended.append(run)
     for _ in range(ROUNDS):
-        running = [
+        running = sorted(
             name
             for shard in shards_of(workflows, run)
             if phase_of(shard) not in FINAL and (name := workflow_name(shard)) not in ended
-        ]
+        )
         if not running:
             break
         for name in running:
@@ -61,10 +60,13 @@ def end_run(workflows: Workflows, run: str, how: Shutdown) -> list[str]:
 
 
 def _end(workflows: Workflows, name: str, how: Shutdown) -> None:
-    """End a Workflow; one that ended or vanished in the meantime is as good."""
+    """End a Workflow; one that ended or vanished in the meantime is as good.
+
+    An argo-server says 500 of one that is over.
+    """
     try:
         workflows.shutdown(name, how)
-    except (DataError, ConfigError):
+    except (DataError, ConfigError, TransientError):
         if not _over(workflows, name):
             raise
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from betaearth.cluster.errors import Refused, api_errors, refusal_from
 from betaearth.errors import TransientError
 
 CHUNK = 65536
+LONGEST_LINE = 64 * 2**20
+"""Bytes of a line, of which an event with a large Workflow has some: what goes on for longer has no end."""
 ATTEMPTS = 6
 """Times in a row that a watch may break before it is given up."""
 WATCH_SECONDS = 240
 """Seconds after which a server ends a watch in order; it is then taken up where it stood."""
+LASTED_SECONDS = 10.0
+"""Seconds after which a watch that breaks was a good one: a quiet run has no events for hours."""
 GONE = 410
+ENDED = "EOF"
+"""What an argo-server calls it, by an error, that the watch behind it ended in order."""
+TOO_OLD = "too old resource version"
+"""How Kubernetes begins to say 410, of which an argo-server makes 400."""
 
 Workflow = dict[str, Any]
 Event = dict[str, Any]
@@ -22,13 +32,21 @@ Event = dict[str, Any]
 
 
 def lines_of(response: Any) -> Iterator[str]:  # noqa: ANN401  # a urllib3 response, as untyped libraries give it
-    """Yield an answer's lines as they arrive, and let go of its connection in the end."""
-    kept = b""
+    """Yield an answer's lines as they arrive, and let go of its connection in the end.
+
+    Raises:
+        TransientError: a line does not end.
+    """
+    kept = bytearray()
     try:
         for chunk in response.stream(CHUNK):
-            *lines, kept = (kept + chunk).split(b"\n")
-            for line in lines:
+            *ends, begun = chunk.split(b"\n")
+            for end in ends:
+                line, kept = kept + end, bytearray()
                 yield line.decode(errors="replace").removesuffix("\r")
+            kept += begun
+            if len(kept) > LONGEST_LINE:
+                raise TransientError(f"a line of the stream is longer than {LONGEST_LINE} bytes: it is no log or event")
         if kept:
             yield kept.decode(errors="replace")
     finally:
@@ -45,7 +63,12 @@ def events_of(response: Any) -> Iterator[Event]:  # noqa: ANN401
     for line in lines_of(response):
         if not line:
             continue
-        event = event_of(line)
+        try:
+            event = event_of(line)
+        except Refused as error:
+            if error.refusal.said == ENDED:
+                return
+            raise
         if event.get("type") == "ERROR":
             status = event.get("object") or {}
             raise Refused(refusal_from(status, int(status.get("code") or GONE)))
@@ -67,17 +90,19 @@ def event_of(line: str) -> dict[str, Any]:
         raise TransientError("a line of the stream is no object")
     failed = said.get("error")
     if isinstance(failed, dict):
-        raise Refused(refusal_from(failed, int(failed.get("http_code") or 503)))
+        refusal = refusal_from(failed, int(failed.get("http_code") or 503))
+        raise Refused(replace(refusal, status=GONE) if TOO_OLD in refusal.said else refusal)
     result = said.get("result", said)
     return result if isinstance(result, dict) else {}
 
 
 def watched(
-    listed: Callable[[], tuple[list[Workflow], str]],
+    listed: Callable[[], Generator[Workflow, None, str]],
     stream: Callable[[str], Any],
     *,
     where: str,
     pause: Callable[[float], None],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Workflow]:
     """Yield Workflows as they are, then as they change; what is unchanged may come again.
 
@@ -85,21 +110,23 @@ def watched(
     anew by listing, so that nothing is missed.
 
     Args:
-        listed: gives the Workflows and the version of the list.
+        listed: yields the Workflows and returns the version of the list.
         stream: opens a watch from a version.
         where: how messages begin.
         pause: waits for so many seconds.
+        clock: tells seconds.
 
     Raises:
         TransientError: the first list cannot be had, or it broke several times in a row.
     """
     begun, failures, version = False, 0, None
+    since = clock()
     while True:
         try:
             if version is None:
-                workflows, version = listed()
+                version = yield from listed()
                 begun = True
-                yield from workflows
+            since = clock()
             with api_errors(where):
                 for event in events_of(stream(version)):
                     failures = 0
@@ -108,7 +135,8 @@ def watched(
                         yield _as_of(event)
             pause(0.5)
         except TransientError as error:
-            failures, version = failures + 1, None
+            lasted = version is not None and clock() - since >= LASTED_SECONDS
+            failures, version = 1 if lasted else failures + 1, None
             if not begun or failures >= ATTEMPTS:
                 raise
             if getattr(error.__cause__, "status", None) != GONE:

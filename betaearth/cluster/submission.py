@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from betaearth.cluster.nodes import parameters_of
 from betaearth.cluster.workflows import FROM_TEMPLATE, PART, Submission
 from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
@@ -200,6 +201,4 @@ def resubmission(workflow: Mapping[str, Any]) -> Submission:
         raise DataError(
             f"{name} is no run of {REGION_TEMPLATE}, but of {template or 'no template'}: name a region's run"
         )
-    given = (spec.get("arguments") or {}).get("parameters") or []
-    parameters = {entry["name"]: str(entry["value"]) for entry in given if entry.get("value") is not None}
-    return Submission(template, parameters, f"{template}-", REGION_LABELS)
+    return Submission(template, parameters_of(spec.get("arguments")), f"{template}-", REGION_LABELS)

@@ -18,9 +18,6 @@ FROM_TEMPLATE = "workflows.argoproj.io/workflow-template"
 PAGE = 50
 """Objects that are asked for at once: a Workflow with its nodes may have a megabyte."""
 
-Objects = list[dict[str, Any]]
-"""Objects as the API gives them."""
-
 Shutdown = Literal["Stop", "Terminate"]
 """Stop lets exit handlers run, Terminate does not."""
 
@@ -68,14 +65,20 @@ class Workflows(Protocol):
         Where they lie in Argo's database, the Kubernetes API has none: `status.offloadNodeStatusVersion` tells.
         """
 
-    def list(self, labels: Mapping[str, str]) -> Objects:
-        """Read the Workflows that have all of some labels."""
+    def list(self, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the Workflows that have all of some labels, a page at a time: all of a large run are a gigabyte.
+
+        An argo-server gives out archived ones without spec and nodes, which `get` reads.
+        """
 
     def shutdown(self, name: str, how: Shutdown) -> None:
         """End a Workflow."""
 
-    def pods(self, labels: Mapping[str, str]) -> Objects:
-        """Read the pods that have all of some labels, as the API gives them; empty where pods cannot be seen."""
+    def pods(self, labels: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the pods that have all of some labels, as the API gives them and in no order, a page at a time.
+
+        None come where pods cannot be seen.
+        """
 
     def logs(self, workflow: str, *, pod: str | None, tail: int | None, follow: bool) -> Iterator[LogLine]:
         """Yield what the main containers of a Workflow wrote; of one pod, or of all.

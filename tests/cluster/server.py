@@ -81,6 +81,8 @@ class Cluster:
     faults: list[Fault] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
+    held_open: float = HELD_OPEN
+    """Seconds without a change after which a watch ends."""
 
     def fail(self, path: str, status: int = 0, *, times: int = 1000, **what: Any) -> None:
         """Let the next requests of a path fail."""
@@ -120,7 +122,7 @@ class Cluster:
             return
         if truth(query.get("allowWatchBookmarks", "false")):
             yield {"type": "BOOKMARK", "object": {"kind": "Workflow", "metadata": {"resourceVersion": str(since)}}}
-        while fresh := self.world.after(since, HELD_OPEN):
+        while fresh := self.world.after(since, self.held_open):
             for version, kind, workflow in fresh:
                 since = version
                 if matches(workflow, *selectors):
@@ -238,8 +240,19 @@ def argo_body(body: Object, model: Any, at: str = "") -> None:
 
 
 def argo_list(cluster: Cluster, asked: Asked) -> Answer:
+    """Give a page; whether there are more is known where all are counted, and archived ones are extracts."""
     allow(asked, argo_query("list_workflows"))
-    return Answer(cluster.world.listed(cluster.world.workflows, asked.query, prefix="listOptions."))
+    words = asked.query.get("listOptions.fieldSelector", "").split(",")
+    counted = "ext.showRemainingItemCount=true" in words
+    fields = ",".join(word for word in words if not word.startswith("ext."))
+    query = {**asked.query, "listOptions.fieldSelector": fields}
+    page = cluster.world.listed(cluster.world.workflows, query, prefix="listOptions.")
+    if not counted:
+        page["metadata"].pop("continue", None)
+    elif cluster.world.archived and "listOptions.continue" in query:  # what has other labels is counted, too
+        start = int(query["listOptions.continue"].removeprefix("next:"))
+        page["metadata"]["continue"] = f"next:{start + len(page['items'])}"
+    return Answer({**page, "items": [cluster.world.listed_by_argo(item) for item in page["items"]]})
 
 
 def argo_get(cluster: Cluster, asked: Asked, name: str) -> Answer:
@@ -287,7 +300,7 @@ def argo_shut(cluster: Cluster, asked: Asked, name: str, verb: str) -> Answer:
     if asked.body.get("name") != name:
         raise Wrong(400, "InvalidArgument", "name and path differ")
     if (cluster.world.one(name).get("status") or {}).get("phase") in FINAL:
-        raise Wrong(400, "InvalidArgument", "cannot shutdown a completed workflow")
+        raise Wrong(500, "Internal", "cannot shutdown a completed workflow")
     return Answer(cluster.world.shut(name, {"stop": "Stop", "terminate": "Terminate"}[verb]))
 
 
@@ -315,10 +328,11 @@ def argo_watch(cluster: Cluster, asked: Asked) -> Answer:
     def lines() -> Iterator[str]:
         for event in cluster.watched(asked.query, prefix="listOptions."):
             if event["type"] == "ERROR":
-                error = {"grpc_code": 13, "http_code": 410, "message": event["object"]["message"]}
+                error = {"grpc_code": 3, "http_code": 400, "message": event["object"]["message"]}
                 yield json.dumps({"error": error})
                 return
             yield json.dumps({"result": event})
+        yield json.dumps({"error": {"grpc_code": 8, "http_code": 429, "message": "EOF"}})
 
     return Answer(lines=lines())
 

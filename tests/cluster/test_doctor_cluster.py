@@ -337,6 +337,29 @@ def test_a_preference_keeps_nobody_away_and_a_cordoned_node_everybody(api: Docto
     assert outcome("gpu/pod")[0] is WARNING
 
 
+@pytest.mark.parametrize("reason", ["not-ready", "unreachable"])
+def test_a_node_that_is_not_there_counts_for_nothing(api: DoctorApi, reason: str) -> None:
+    set_pod(api, tolerations=[{"operator": "Exists"}])
+    away = [{"key": f"node.kubernetes.io/{reason}", "effect": "NoExecute"}]
+    api.nodes = [gpu_node("a", 4, taints=away)]
+    assert outcome("gpu/pod")[0] is WARNING
+    api.nodes.append(gpu_node("b", 1))
+    assert outcome("gpu/pod")[1].startswith("1 nvidia.com/gpu")
+
+
+def test_an_affinity_is_said_not_to_be_looked_at(api: DoctorApi) -> None:
+    assert "affinity" not in outcome("gpu/pod")[1]
+    terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
+    wish = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": terms[0]}]}
+    set_pod(api, affinity={"nodeAffinity": wish})
+    assert "affinity" not in outcome("gpu/pod")[1]
+    need = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    set_pod(api, affinity={"nodeAffinity": need})
+    state, detail = outcome("gpu/pod")
+    assert state is OK
+    assert "affinity was not looked at" in detail
+
+
 def test_the_node_selector_fits_no_node(api: DoctorApi) -> None:
     set_pod(api, nodeSelector={"kind": "other"})
     assert outcome("gpu/pod")[0] is FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.cluster.server import Cluster
 __all__ = ["cluster"]
 
 RUN = "betaearth-region-x1"
+ROOT = Path(__file__).parents[2]
 
 
 def invoke(*words: str) -> Result:
@@ -138,6 +140,8 @@ class TestSubmit:
             (("--bbox=1 2 3 4", "--years", "1999"), DataError, "1999"),
             (("--bbox=1 2 3 4", "--years", "2024", "--max-cloud", "120"), ConfigError, "max_cloud"),
             (("--bbox=1 2 3 4", "--years", "2024", "--source", __file__), DataError, "lies on this machine"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--store", "./out"), DataError, "s3://bucket/prefix"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--model", "./weights"), DataError, "lies on this machine"),
             (("--geojson", "nowhere.json", "--years", "2024"), DataError, "nowhere.json"),
         ],
     )
@@ -237,11 +241,20 @@ class TestStop:
         shut = cluster.world.shut
 
         def ending(name: str, how: str) -> dict[str, Any]:
-            if name == f"{RUN}-00000":
+            if name == RUN:
                 cluster.world.report(f"{RUN}-00001", phase="Succeeded")
             return shut(name, how)
 
         monkeypatch.setattr(cluster.world, "shut", ending)
+        listed = cluster.world.listed
+
+        def before_it_ended(*words: Any, **more: Any) -> Any:
+            page = copy.deepcopy(listed(*words, **more))
+            for item in page["items"]:
+                item["status"]["phase"] = "Running"
+            return page
+
+        monkeypatch.setattr(cluster.world, "listed", before_it_ended)
         result = invoke("stop", RUN, "--json")
         assert result.exit_code == 0, result.output
         assert json.loads(result.stdout)["ended"][:2] == [RUN, f"{RUN}-00000"]
@@ -283,12 +296,29 @@ class TestLogs:
         result = invoke("logs", RUN, "434U_1046R", "2024")
         assert result.stdout == f"{RUN}-00001 22\n"
 
+    def test_the_latest_pod_is_that_which_was_made_last(self, cluster: Cluster) -> None:
+        tell_run(cluster)
+        for number, made in (("11", "59"), ("22", "01")):
+            metadata = cluster.world.pods[f"{RUN}-00001-tile-year-{number}"]["metadata"]
+            metadata["annotations"] = {"betaearth.github.io/tile-years": "434U_1046R/2024"}
+            metadata["creationTimestamp"] = f"2026-01-01T00:00:{made}Z"
+        assert invoke("logs", RUN, "434U_1046R", "2024").stdout == f"{RUN}-00001 11\n"
+
     def test_by_the_annotation_no_workflow_is_read(self, cluster: Cluster) -> None:
         tell_run(cluster)
         notes = {"betaearth.github.io/tile-years": "1U_1R/2024,434U_1046R/2024"}
         cluster.world.pods[f"{RUN}-00001-tile-year-11"]["metadata"]["annotations"] = notes
         assert invoke("logs", RUN, "434U_1046R", "2024").stdout == f"{RUN}-00001 11\n"
         assert not any(asked.path.endswith("/workflows") for asked in cluster.asked)
+
+    def test_the_request_of_a_tile_year_need_not_be_known(self, cluster: Cluster) -> None:
+        tell_run(cluster)
+        name = f"{RUN}-00001"
+        cluster.world.report(name, phase="Running", nodes=nodes_of(name, "434U_1046R/2024/0123456789ab"))
+        assert invoke("logs", RUN, "434U_1046R", "2024").stdout == f"{name} 22\n"
+        notes = {"betaearth.github.io/tile-years": "1U_1R/2024,434U_1046R/2024/0123456789ab"}
+        cluster.world.pods[f"{name}-tile-year-11"]["metadata"]["annotations"] = notes
+        assert invoke("logs", RUN, "434U_1046R", "2024").stdout == f"{name} 11\n"
 
     @pytest.mark.usefixtures("way")
     def test_a_tile_year_of_another_run(self, cluster: Cluster) -> None:
@@ -304,6 +334,13 @@ class TestLogs:
         assert isinstance(result.exception, ConfigError)
         assert "--argo-server" in str(result.exception)
 
+    def test_an_archived_shard_is_read_whole(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        tell_run(cluster)
+        cluster.world.archived.add(f"{RUN}-00001")
+        monkeypatch.setenv("ARGO_SERVER", cluster.url)
+        monkeypatch.setenv("ARGO_TOKEN", cluster.token)
+        assert invoke("logs", RUN, "434U_1046R", "2024").stdout == f"{RUN}-00001 22\n"
+
     @pytest.mark.usefixtures("way")
     def test_all_pods_of_the_run(self, cluster: Cluster) -> None:
         tell_run(cluster)
@@ -317,7 +354,22 @@ class TestLogs:
         assert invoke("logs", RUN, "434U_1046R").exit_code == 2
 
 
+def test_the_runbook_says_that_any_stop_leaves_products_unpublished() -> None:
+    for name in ("region", "shard"):
+        template = yaml.safe_load((ROOT / "argo" / f"betaearth-{name}.yaml").read_text())
+        assert not {"onExit", "hooks"} & template["spec"].keys()  # which a stop, unlike a termination, would let run
+    rows = (ROOT / "docs" / "cluster" / "runbook.md").read_text().splitlines()
+    (row,) = [row for row in rows if row.startswith("| nothing is published after")]
+    assert "`betaearth stop RUN`" in row
+    assert "--terminate" not in row
+
+
+def test_the_help_says_which_exit_code_waiting_has() -> None:
+    said = " ".join(invoke("submit", "--help").stdout.split()).replace("- ", "-")
+    assert "worst exit code of the region's own steps (65 where tile-years are missing)" in said
+
+
 def test_the_default_of_the_template_is_ours() -> None:
-    template = yaml.safe_load((Path(__file__).parents[2] / "argo" / "betaearth-region.yaml").read_text())
+    template = yaml.safe_load((ROOT / "argo" / "betaearth-region.yaml").read_text())
     values = {entry["name"]: entry.get("value") for entry in template["spec"]["arguments"]["parameters"]}
     assert values["shard-size"] == str(commands.SHARD_SIZE)

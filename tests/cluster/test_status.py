@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from betaearth.cluster.parts import Part, State, part_of, pods_by_node
+from betaearth.cluster.parts import Part, State, evidence_of, part_of
 from betaearth.cluster.status import RunStatus, run_status
 from tests.cluster.documents import Story, fnv32a, pod_of
 
@@ -40,7 +40,7 @@ def shard(name: str, *tile_years: str, phase: str = "Running", together: int = 1
 
 
 def status_of(*stories: Story, pods: list[dict[str, Any]] | None = None) -> RunStatus:
-    known = pods_by_node(pods or [])
+    known = evidence_of(pods or [])
     return run_status(RUN, [part_of(story.document(), known) for story in stories])
 
 
@@ -145,6 +145,18 @@ def test_several_tile_years_of_a_pod_share_their_state() -> None:
         "3U_1R/2024": ("pending", 0, "waiting"),
     }
     assert [row.together for row in status.tile_years] == [2, 2, 1]
+
+
+def test_the_request_is_no_part_of_a_tile_years_name() -> None:
+    words = [f"{number}U_1R/2024/0123456789ab" for number in (1, 2, 3)]
+    story = shard("00000", *words, together=2)
+    story.tile(0, ",".join(words[:2]), "Failed", DATA)
+    status = status_of(region(["00000"]), story)
+    assert [(row.cell, row.year, row.state) for row in status.tile_years] == [
+        ("1U_1R", "2024", "failed"),
+        ("2U_1R", "2024", "failed"),
+        ("3U_1R", "2024", "pending"),
+    ]
 
 
 def test_a_stopped_run_leaves_nothing_pending() -> None:

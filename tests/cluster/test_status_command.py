@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,12 +16,12 @@ from betaearth.cli.main import app, guarded
 from betaearth.cli.status import follow
 from betaearth.cli.status_report import SHOWN
 from betaearth.cluster.board import follow_run, last_lines, list_runs, read_run
-from betaearth.cluster.parts import State
+from betaearth.cluster.parts import State, evidence_of, part_of
 from betaearth.cluster.status import run_status
 from betaearth.cluster.workflows import Workflows
 from betaearth.errors import ConfigError, DataError
 from tests.cluster.clients import cluster, through_argo, through_kube
-from tests.cluster.documents import PREFIX, Story
+from tests.cluster.documents import PREFIX, Story, pod_of
 from tests.cluster.server import Cluster
 from tests.cluster.test_status import BUSY, DATA, GPU, RUN, region, rows, shard
 
@@ -82,6 +85,37 @@ def test_compressed_nodes_are_read_and_those_of_a_database_said(cluster: Cluster
     assert len(run_status(RUN, read_run(through_argo(cluster), RUN).values()).tile_years) == 4
 
 
+def test_what_an_argo_server_lists_of_its_archive_is_read_whole(cluster: Cluster) -> None:
+    story_of_failure(cluster)
+    cluster.world.archived.add(f"{RUN}-00000")
+    status = run_status(RUN, read_run(through_argo(cluster), RUN).values())
+    assert (len(status.tile_years), status.notes) == (4, ())
+
+
+def test_a_run_in_a_database_is_followed_to_its_end(cluster: Cluster) -> None:
+    put(cluster, region(None))
+    cluster.world.offloaded = True
+    told = follow_run(through_kube(), RUN, every_s=0)
+    assert next(told).phase == "Running"
+    put(cluster, region([], "Succeeded"))
+    *_, last = told
+    assert last.phase == "Succeeded"
+
+
+def test_a_hostile_region_steers_no_terminal_and_a_signed_address_is_not_shown(cluster: Cluster) -> None:
+    parameters = {"geojson": "https://x.org/a?sig=secret", "years": "2024\x1b[2J"}
+    put(cluster, Story(RUN, {"part": "region"}, "Running", parameters=parameters))
+    _, out = invoke()
+    assert "https://x.org/a" in out
+    assert "sig=" not in out + invoke("--json")[1]
+    assert "\x1b" not in out
+    child = shard("00000", "\x1b[2J")
+    put(cluster, child)
+    child.tile(0, "\x1b[2J", "Failed", DATA)
+    put(cluster, child)
+    assert "\x1b" not in invoke(RUN)[1]
+
+
 def test_shards_outlive_their_region(cluster: Cluster, client: Workflows) -> None:
     story_of_failure(cluster)
     cluster.world.remove(RUN)
@@ -127,6 +161,73 @@ def test_a_run_that_is_deleted_is_over(cluster: Cluster, client: Workflows) -> N
     cluster.world.remove(RUN)
     *_, last = told
     assert last.phase == "Unknown"
+
+
+class Once:
+    """A client whose watch tells of one change, and then of nothing for seconds."""
+
+    def __init__(self, client: Workflows, change: dict[str, Any]) -> None:
+        self.client, self.change, self.released = client, change, Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def watch(self, _: dict[str, str]) -> Iterator[dict[str, Any]]:
+        yield self.change
+        self.released.wait(5)
+
+
+def test_a_change_that_was_held_back_is_told_when_nothing_follows(cluster: Cluster) -> None:
+    put(cluster, region(None))
+    once = Once(through_kube(), region([]).document())
+    told = follow_run(once, RUN, every_s=0.1)  # type: ignore[arg-type]  # it passes on what it does not know
+    assert "the plan is not made yet" in next(told).notes[0]
+    begun = time.monotonic()
+    assert "nothing to make" in next(told).notes[0]
+    assert time.monotonic() - begun < 4
+    once.released.set()
+    assert list(told) == []
+
+
+def test_a_watch_that_fails_is_told(cluster: Cluster) -> None:
+    put(cluster, region(None))
+    told = follow_run(through_kube(), RUN, every_s=0)
+    next(told)
+    cluster.fail("", 403, body=b'{"kind":"Status","message":"no"}')
+    with pytest.raises(ConfigError, match="403"):
+        next(told)
+
+
+def test_only_what_pods_tell_is_kept() -> None:
+    child = shard("00000", "0U_1R/2024", "1U_1R/2024")
+    (waits,) = child.tile(0, "0U_1R/2024", "Pending", ("Pending", None, None))
+    (runs,) = child.tile(1, "1U_1R/2024", "Running", ("Running", None, None))
+    told = evidence_of(
+        [
+            pod_of(runs, "runs", phase="Running", containerStatuses=[{"name": "main", "state": {"running": {}}}]),
+            pod_of(waits, "waits", phase="Pending", reason="Evicted"),
+        ]
+    )
+    assert told == {waits: ("Evicted", None)}
+    part = part_of(child.document(), told)
+    assert [row.reason.kind if row.reason else None for row in part.tile_years] == ["evicted", None]
+
+
+def test_archived_runs_are_read_for_their_region_as_far_as_they_are_many(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (1, 2, 3):
+        story = Story(f"r{day}", {"part": "region"}, "Succeeded", parameters={"bbox": "1 2 3 4", "years": "2024"})
+        put(cluster, story)
+        cluster.world.report(f"r{day}", startedAt=f"2026-01-0{day}T00:00:00Z")
+    cluster.world.archived |= {"r1", "r2"}
+    monkeypatch.setattr("betaearth.cluster.board.READ_ARCHIVED", 1)
+    monkeypatch.setenv("ARGO_SERVER", cluster.url)
+    monkeypatch.setenv("ARGO_TOKEN", cluster.token)
+    _, *lines = invoke()[1].splitlines()
+    assert [line.split()[0] for line in lines] == ["r3", "r2", "r1"]
+    assert [line.endswith("bbox 1 2 3 4") for line in lines] == [True, True, False]
+    assert lines[2].endswith("archived")
 
 
 def test_runs_are_listed_the_newest_first(cluster: Cluster, client: Workflows) -> None:

@@ -145,6 +145,17 @@ class TestResubmission:
         again = resubmission({**workflow_of(first), "status": {"phase": "Failed"}})
         assert again == first
 
+    def test_values_that_are_no_text_stay_what_they_are(self) -> None:
+        earlier = workflow_of(region_submission(osm_words(1), [2024]))
+        values = {"refresh": True, "shard-size": 100, "cells": ["1U_1R"], "store": "s3://b/c"}
+        earlier["spec"]["arguments"]["parameters"] = [{"name": name, "value": it} for name, it in values.items()]
+        assert resubmission(earlier).parameters == {
+            "refresh": "true",
+            "shard-size": "100",
+            "cells": '["1U_1R"]',
+            "store": "s3://b/c",
+        }
+
     def test_of_a_shard_it_is_refused(self) -> None:
         shard = {"metadata": {"name": "r-00000"}, "spec": {"workflowTemplateRef": {"name": "betaearth-shard"}}}
         with pytest.raises(DataError, match=r"r-00000 is no run of betaearth-region, but of betaearth-shard"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import socket
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from betaearth.cluster import kube
 from betaearth.cluster.open import open_workflows
 from betaearth.cluster.options import ClusterOptions
 from betaearth.cluster.submission import workflow_of
@@ -103,6 +107,12 @@ class TestRead:
         assert [found["metadata"]["name"] for found in workflows.list(RUN)] == names
         assert sum("ontinue" in "".join(asked.query) for asked in cluster.asked) == 2
 
+    def test_a_page_of_one_name_alone(self, cluster: Cluster) -> None:
+        for shard in range(2):
+            add(cluster, f"r1-{shard:05d}")
+        with closing(through_argo(cluster).watch(RUN, name="r1-00001")) as seen:  # type: ignore[type-var]
+            assert next(seen)["metadata"]["name"] == "r1-00001"
+
     def test_packed_nodes_come_in_clear(self, cluster: Cluster, workflows: Workflows) -> None:
         nodes = {"r1-00000": {"id": "r1-00000", "type": "DAG"}}
         add(cluster, "r1-00000", phase="Running", nodes=nodes)
@@ -111,7 +121,15 @@ class TestRead:
             assert found["status"] == {"phase": "Running", "nodes": nodes}
 
     def test_an_empty_list_is_one(self, workflows: Workflows) -> None:
-        assert workflows.list({"betaearth.github.io/run": "none"}) == []
+        assert list(workflows.list({"betaearth.github.io/run": "none"})) == []
+
+    def test_a_list_asks_for_a_page_when_it_is_wanted(self, cluster: Cluster, workflows: Workflows) -> None:
+        cluster.world.page = 1
+        for shard in range(3):
+            add(cluster, f"r1-{shard:05d}")
+        with closing(workflows.list(RUN)) as found:  # type: ignore[type-var]
+            next(found)
+        assert len(cluster.asked) == 1
 
 
 class TestShutdown:
@@ -220,6 +238,22 @@ class TestWatch:
             with pytest.raises(TransientError, match="503"):
                 next(seen)
 
+    def test_a_watch_that_ends_in_order_goes_on(self, cluster: Cluster, workflows: Workflows) -> None:
+        add(cluster, "r1")
+        cluster.held_open = 0.01
+        asked = len(cluster.asked)
+
+        def late(_: float) -> None:
+            if len(cluster.asked) - asked > 9:
+                cluster.world.report("r1", phase="Succeeded")
+
+        workflows.pause = late  # type: ignore[attr-defined]  # both clients have it
+        with closing(self.watch(workflows)) as seen:  # type: ignore[type-var]
+            assert next(seen) == ("r1", "")
+            asked = len(cluster.asked)
+            assert next(seen) == ("r1", "Succeeded")
+        assert not [one for one in cluster.asked[asked:] if "imit" in "".join(one.query)]  # nothing is listed again
+
     def test_a_deleted_one_says_so(self, cluster: Cluster, workflows: Workflows) -> None:
         add(cluster, "r1")
         with closing(workflows.watch(RUN)) as seen:  # type: ignore[type-var]
@@ -233,7 +267,8 @@ STATUSES = [
     (401, ConfigError, "does not know who is asking"),
     (403, ConfigError, "why.*betaearth-operator"),
     (404, DataError, "no such thing: why"),
-    (409, DataError, "why"),
+    (408, TransientError, "why"),
+    (409, TransientError, "why.*ask again"),
     (410, TransientError, "expired"),
     (413, DataError, "too large"),
     (422, ConfigError, "fields wrong: why"),
@@ -252,7 +287,11 @@ class TestRefusals:
         self, cluster: Cluster, workflows: Workflows, status: int, error: type[Exception], said: str
     ) -> None:
         cluster.fail("", status, body=b'{"message": "why"}', headers={"Location": "/login"})
-        for call in (lambda: workflows.get("r1"), lambda: workflows.submit(SUBMISSION), lambda: workflows.list(RUN)):
+        for call in (
+            lambda: workflows.get("r1"),
+            lambda: workflows.submit(SUBMISSION),
+            lambda: next(iter(workflows.list(RUN))),
+        ):
             with pytest.raises(error, match=f"namespace earth of .*{said}"):
                 call()
 
@@ -267,7 +306,7 @@ class TestRefusals:
         token = "secret-token-of-the-cluster"
         client = through_kube() if kind == "kube" else through_argo(cluster, argo_token=token)
         with pytest.raises(ConfigError, match="401") as caught:
-            client.list(RUN)
+            list(client.list(RUN))
         assert token not in str(caught.value)
 
     def test_a_server_that_repeats_the_token_is_cut_short(self, cluster: Cluster, workflows: Workflows) -> None:
@@ -281,7 +320,7 @@ class TestRefusals:
     def test_argo_is_not_installed(self, cluster: Cluster, workflows: Workflows) -> None:
         cluster.fail("", 404, body=b"404 page not found\n")
         with pytest.raises(ConfigError, match="install Argo Workflows"):
-            workflows.list(RUN)
+            list(workflows.list(RUN))
 
     def test_strict_field_errors_are_shown(self, cluster: Cluster, workflows: Workflows) -> None:
         body = (
@@ -377,14 +416,14 @@ class TestChoice:
         monkeypatch.setenv("ARGO_TOKEN", f"Bearer {cluster.token}")
         client = open_workflows(ClusterOptions())
         assert (client.host, client.namespace) == (cluster.url, "earth")
-        assert client.list(RUN) == []
+        assert list(client.list(RUN)) == []
         assert cluster.asked[-1].path == "/api/v1/workflows/earth"
 
     def test_an_empty_argo_server_is_the_kubernetes_api(
         self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("ARGO_SERVER", "elsewhere:1")
-        assert open_workflows(ClusterOptions(argo_server="")).list(RUN) == []
+        assert list(open_workflows(ClusterOptions(argo_server="")).list(RUN)) == []
         assert cluster.asked[-1].path.startswith("/apis/argoproj.io")
 
     @pytest.mark.parametrize(
@@ -431,7 +470,7 @@ class TestChoice:
         plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}
         (tmp_path / "kubeconfig").write_text(kubeconfig(cluster, exec=plugin))
         with pytest.raises(ConfigError, match=r"process returned 1|401"):
-            open_workflows(ClusterOptions()).list(RUN)
+            list(open_workflows(ClusterOptions()).list(RUN))
 
     def test_inside_a_pod(self, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pod = tmp_path / "pod"
@@ -457,7 +496,7 @@ class TestChoice:
     def test_nothing_global_is_set(self) -> None:
         from kubernetes.client import Configuration
 
-        through_kube().list(RUN)
+        assert list(through_kube().list(RUN)) == []
         assert "BearerToken" not in Configuration.get_default_copy().api_key
 
 
@@ -468,21 +507,74 @@ class TestKube:
             cluster.world.run_pod("r1", f"p{number}", [], labels=RUN)
         assert [pod["metadata"]["name"] for pod in through_kube().pods(RUN)] == [f"p{number}" for number in range(5)]
 
+    def test_a_page_of_pods_is_asked_for_when_it_is_wanted(self, cluster: Cluster) -> None:
+        cluster.world.page = 1
+        for number in range(3):
+            cluster.world.run_pod("r1", f"p{number}", [], labels=RUN)
+        with closing(through_kube().pods(RUN)) as found:  # type: ignore[type-var]
+            next(found)
+        assert len(cluster.asked) == 1
+
+    def test_logs_of_all_pods_come_the_oldest_first(self, cluster: Cluster) -> None:
+        add(cluster, "r1")
+        for number in range(3):
+            cluster.world.run_pod("r1", f"p{number}", [f"p{number}"])
+            cluster.world.pods[f"p{number}"]["metadata"]["creationTimestamp"] = f"2026-01-01T00:00:0{9 - number}Z"
+        found = through_kube().logs("r1", pod=None, tail=None, follow=False)
+        assert [line.text for line in found] == ["p2", "p1", "p0"]
+
     def test_nodes_in_a_database_are_left_out(self, cluster: Cluster) -> None:
         add(cluster, "r1", phase="Running", nodes={"a": {}})
         cluster.world.offloaded = True
         assert through_kube().get("r1")["status"] == {"phase": "Running", "offloadNodeStatusVersion": "fnv:784127"}
 
-    def test_damaged_nodes(self, cluster: Cluster) -> None:
-        add(cluster, "r1", compressedNodes="%%%")
+    @pytest.mark.parametrize(
+        "packed", [b"%%%", b64encode(b"no gzip"), b64encode(gzip.compress(b"{}" * 99, mtime=0)[:10] + b"?" * 9)]
+    )
+    def test_damaged_nodes(self, cluster: Cluster, packed: bytes) -> None:
+        add(cluster, "r1", compressedNodes=packed.decode())
         with pytest.raises(DataError, match=r"r1.*compressedNodes"):
             through_kube().get("r1")
+
+    def test_nodes_that_unpack_to_more_than_any_workflow_has(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add(cluster, "r1", compressedNodes=b64encode(gzip.compress(b"{" + b" " * 5000 + b"}")).decode())
+        assert through_kube().get("r1")["status"] == {"nodes": {}}
+        monkeypatch.setattr(kube, "LARGEST_NODES", 5001)
+        with pytest.raises(DataError, match=r"r1.*more than 5001 bytes"):
+            through_kube().get("r1")
+
+    def test_a_login_in_the_kubeconfig_is_not_told(self, cluster: Cluster) -> None:
+        path = Path(os.environ["KUBECONFIG"])
+        path.write_text(path.read_text().replace("http://", "http://me:password@"))
+        client = through_kube()
+        assert client.host == cluster.url
+        cluster.token = "another"
+        with pytest.raises(ConfigError) as caught:
+            client.get("r1")
+        assert "password" not in str(caught.value)
+
+    def test_a_pod_that_failed_before_it_began(self, cluster: Cluster) -> None:
+        cluster.world.run_pod("r1", "rejected", [], phase="Failed")
+        cluster.world.pods["rejected"]["status"] = {"phase": "Failed", "message": "Pod was rejected"}
+        with pytest.raises(DataError, match=r"rejected.* never began: `betaearth status` tells why"):
+            list(through_kube().logs("r1", pod="rejected", tail=None, follow=False))
 
     def test_a_pod_that_has_not_begun(self, cluster: Cluster) -> None:
         add(cluster, "r1")
         cluster.world.run_pod("r1", "r1-plan-1", [], phase="Pending")
         with pytest.raises(TransientError, match=r"has not begun.*status"):
             list(through_kube().logs("r1", pod="r1-plan-1", tail=None, follow=False))
+
+    def test_pods_that_never_began_or_are_gone_hide_no_others(self, cluster: Cluster) -> None:
+        add(cluster, "r1")
+        for name in ("rejected", "gone", "whole"):
+            cluster.world.run_pod("r1", name, [name], phase="Failed")
+        cluster.world.pods["rejected"]["status"] = {"phase": "Failed", "message": "Pod was rejected"}
+        cluster.fail("/pods/gone", 404, body=b'{"kind": "Status", "message": "gone"}')
+        found = through_kube().logs("r1", pod=None, tail=None, follow=False)
+        assert list(found) == [LogLine("whole", "whole")]
 
     def test_followed_pods_come_as_they_begin(self, cluster: Cluster) -> None:
         add(cluster, "r1", phase="Running")
@@ -501,6 +593,13 @@ class TestArgoServer:
         lines = through_argo(cluster).logs("r1", pod="r1-tile-year-123", tail=2, follow=False)
         assert list(lines) == [LogLine("r1-tile-year-123", "b"), LogLine("r1-tile-year-123", "c")]
 
+    def test_a_list_that_reaches_into_the_archive_ends(self, cluster: Cluster) -> None:
+        cluster.world.page = 1
+        names = [add(cluster, f"r1-{shard:05d}", phase="Succeeded") for shard in range(3)]
+        cluster.world.archived.update(names)
+        assert [found["metadata"]["name"] for found in islice(through_argo(cluster).list(RUN), 9)] == names
+        assert len(cluster.asked) == 4
+
     def test_it_shows_no_pods(self, cluster: Cluster) -> None:
         cluster.world.run_pod("r1", "p", [], labels=RUN)
-        assert through_argo(cluster).pods(RUN) == []
+        assert list(through_argo(cluster).pods(RUN)) == []

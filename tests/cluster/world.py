@@ -93,6 +93,8 @@ class World:
     """Whether nodes are kept compressed."""
     offloaded: bool = False
     """Whether nodes are kept in a database."""
+    archived: set[str] = field(default_factory=set)
+    """Names of Workflows of which an argo-server lists what its archive says in brief."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def create(self, body: Object) -> Object:
@@ -202,6 +204,17 @@ class World:
         else:
             status["offloadNodeStatusVersion"] = "fnv:784127"
         return {**workflow, "status": status}
+
+    def listed_by_argo(self, workflow: Object) -> Object:
+        """A Workflow as an argo-server lists it: of archived ones neither spec nor nodes."""
+        if workflow["metadata"]["name"] not in self.archived:
+            return workflow
+        labels = {
+            **workflow["metadata"].get("labels", {}),
+            "workflows.argoproj.io/workflow-archiving-status": "Persisted",
+        }
+        kept = {key: value for key, value in workflow["status"].items() if key != "nodes"}
+        return {"metadata": {**workflow["metadata"], "labels": labels}, "spec": {"arguments": {}}, "status": kept}
 
 
 SELECTORS = ("labelSelector", "fieldSelector")

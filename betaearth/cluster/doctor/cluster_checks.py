@@ -94,10 +94,10 @@ def check_templates(reader: Reader) -> Iterator[Finding]:
 
 
 def check_cron(reader: Reader) -> Iterator[Finding]:
-    """Look whether what a terminated run leaves is published."""
+    """Look whether what a stopped run leaves is published."""
     check = f"argo/{CRON}-cron"
     answer = reader.named(f"{ARGO}/cronworkflows", CRON)
-    missing = "a run that is terminated is not published by itself: "
+    missing = "a run that is stopped is not published by itself: "
     if answer.forbidden:
         yield may_not(check, "get", "cronworkflows.argoproj.io", reader.namespace)
     elif not answer.there:

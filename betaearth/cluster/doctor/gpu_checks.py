@@ -13,6 +13,8 @@ from betaearth.cluster.doctor.setup_checks import pod_patch
 
 KEEPING_AWAY = frozenset({"NoSchedule", "NoExecute"})
 """Effects of taints that keep pods away; PreferNoSchedule does not."""
+AWAY = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
+"""Taints by which Kubernetes says that a node is not there for the moment, whatever is tolerated."""
 NODES = "/api/v1/nodes"
 TRIED = ("pod", "retry-pod")
 """Keys of the ConfigMap `betaearth`: the pod of first attempts, and of later ones."""
@@ -26,6 +28,8 @@ class Wanted:
     """Names of devices, such as `nvidia.com/gpu`: all whose name has a slash."""
     tolerations: tuple[Mapping[str, Any], ...]
     selector: Mapping[str, str]
+    affinity: bool
+    """Whether it requires an affinity to nodes, too, which is not compared with theirs."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ def wanted_of(patch: Mapping[str, Any]) -> Wanted:
         resources = container.get("resources") or {}
         for group in ("limits", "requests"):
             names.update(dict.fromkeys(name for name in resources.get(group) or {} if "/" in name))
-    return Wanted(tuple(names), tuple(patch.get("tolerations") or ()), patch.get("nodeSelector") or {})
+    affinity = (patch.get("affinity") or {}).get("nodeAffinity") or {}
+    required = bool(affinity.get("requiredDuringSchedulingIgnoredDuringExecution"))
+    return Wanted(tuple(names), tuple(patch.get("tolerations") or ()), patch.get("nodeSelector") or {}, required)
 
 
 def check_gpus(reader: Reader) -> Iterator[Finding]:
@@ -66,7 +72,8 @@ def check_gpus(reader: Reader) -> Iterator[Finding]:
         nodes += page.body.get("items") or []
     for key, wanted in asked.items():
         for resource in wanted.resources:
-            yield _judged(f"gpu/{key}", resource, device_of(resource, nodes, wanted), _offered(nodes))
+            device = device_of(resource, nodes, wanted)
+            yield _judged(f"gpu/{key}", resource, device, _offered(nodes), affinity=wanted.affinity)
 
 
 def device_of(resource: str, nodes: Sequence[Mapping[str, Any]], wanted: Wanted) -> Device:
@@ -74,7 +81,7 @@ def device_of(resource: str, nodes: Sequence[Mapping[str, Any]], wanted: Wanted)
 
     Args:
         resource: its name, such as `nvidia.com/gpu`.
-        nodes: as the API gives them; cordoned ones are left out.
+        nodes: as the API gives them; cordoned ones, and those that are not ready, are left out.
         wanted: by the pod.
     """
     total = fitting = 0
@@ -82,7 +89,7 @@ def device_of(resource: str, nodes: Sequence[Mapping[str, Any]], wanted: Wanted)
     for node in nodes:
         spec = node.get("spec") or {}
         count = _allocatable(node).get(resource, 0)
-        if not count or spec.get("unschedulable"):
+        if not count or spec.get("unschedulable") or _is_away(spec):
             continue
         total += count
         labels = (node.get("metadata") or {}).get("labels") or {}
@@ -93,10 +100,11 @@ def device_of(resource: str, nodes: Sequence[Mapping[str, Any]], wanted: Wanted)
     return Device(total, fitting, tuple(taints))
 
 
-def _judged(check: str, resource: str, device: Device, offered: Sequence[str]) -> Finding:
+def _judged(check: str, resource: str, device: Device, offered: Sequence[str], *, affinity: bool) -> Finding:
     if device.fitting:
         elsewhere = f" of {device.total}" if device.total > device.fitting else ""
-        return ok(check, f"{device.fitting}{elsewhere} {resource} on nodes that take these pods")
+        unseen = "; their affinity was not looked at" if affinity else ""
+        return ok(check, f"{device.fitting}{elsewhere} {resource} on nodes that take these pods{unseen}")
     if device.total and device.taints:
         return failed(
             check,
@@ -128,6 +136,10 @@ def _allocatable(node: Mapping[str, Any]) -> dict[str, int]:
     """Whole devices of a node; quantities of CPU and memory are left out."""
     listed = (node.get("status") or {}).get("allocatable") or {}
     return {name: int(count) for name, count in listed.items() if "/" in name and str(count).isdigit()}
+
+
+def _is_away(spec: Mapping[str, Any]) -> bool:
+    return any(taint.get("key") in AWAY for taint in spec.get("taints") or [])
 
 
 def _tolerated(taint: Mapping[str, Any], tolerations: Sequence[Mapping[str, Any]]) -> bool:
