@@ -194,6 +194,7 @@ def test_what_an_error_knows(
 ) -> None:
     """Its causes too, even those that no traceback shows: what reports errors may follow them."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # other tests may have hushed it
     bench.server.fail(match, None, kind, seconds=0.2)
     source = bench.source(replace(BRISK, read_s=0.1, retries=1))
     if kind in {"404", "corrupt"} and match != "/token/":
@@ -254,6 +255,7 @@ def test_items_that_were_saved_with_signatures(
 ) -> None:
     """On blob storage the signature is made anew; elsewhere it is what opens the file, and stays between us."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # other tests may have hushed it
     on_blobs = query == STALE
     host = f"http://loopback{BLOBS}" if on_blobs else f"{plain_server.url}/blob"
     path = save(bench, tmp_path_factory.mktemp("saved") / "items.json", query=query, host=host)
@@ -275,6 +277,7 @@ def test_an_item_collection_that_is_signed_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # other tests may have hushed it
     host = f"{plain_server.url}/blob"
     path = save(bench, tmp_path_factory.mktemp("saved") / "items.json", query=PRESIGNED, host=host)
     plain_server.catalog.files["saved/items.json"] = path

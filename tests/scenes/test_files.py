@@ -290,6 +290,7 @@ def test_a_token_that_expires_in_the_middle(
     blob: Path, signed: Files, blobs: FileServer, pixels: NDArray[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # other tests may have hushed it
     blobs.revoke_after = 2
     assert blob.is_file()
     np.testing.assert_array_equal(read(signed, f"{BLOBS}/a.tif", FAR), pixels[600:900, 600:900])
@@ -325,6 +326,7 @@ def test_nothing_tells_a_secret(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # other tests may have hushed it
     assert blob.is_file()
     for kind, status in (("status", 503), ("status", 403), ("status", 404), ("cut", 0), ("reset", 0)):
         blobs.faults["container/a.tif"] = Fault(kind, first_byte, 99, status)

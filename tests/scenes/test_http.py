@@ -220,6 +220,7 @@ def test_redirects_are_followed(server: FileServer, client: Client) -> None:
 
 def test_logs_tell_no_secrets(server: FileServer, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # a kubernetes.client.Configuration of another test hushes it
     server.faults["a.bin"] = Fault("reset", times=1)
     client.get(f"{server.url}/a.bin?se=1&sig=hushhush", span=(0, 90_000))
     server.faults["a.bin"] = Fault("status", times=1)
