@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
+# A place as one word of a shell: spaces stay in it, and a leading ~ is the home folder.
+place = '$(patsubst ~/%,$(HOME)/%,$(1))'
 # The published package, for comparison: an interpreter that has it, or else an environment that is made for it.
 PUBLISHED := .venv-published
 PUBLISHED_PYTHON ?=
@@ -12,13 +14,16 @@ WORKERS ?= 2
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' betaearth/_version.py)
 TARGET ?= cpu
 IMAGE ?= betaearth:$(VERSION)-$(TARGET)
+# The commit, outside a checkout `unknown`; git ends with 1 where something differs, with more where there is no checkout.
+REVISION ?= $(shell git rev-parse --verify --quiet HEAD 2> /dev/null || echo unknown)$(shell \
+  git diff --quiet HEAD 2> /dev/null; test $$? -ne 1 || echo -dirty)
 COMMA := ,
-IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
-  $(if $(TORCH_INDEX_URL),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL)) \
-  $(if $(SOURCE_URL),--build-arg SOURCE=$(SOURCE_URL)) \
-  $(if $(PIP_CONF),--secret id=pip_conf$(COMMA)src=$(PIP_CONF)) \
-  $(if $(CA_CERT),--secret id=ca_crt$(COMMA)src=$(CA_CERT)) \
-  $(if $(WEIGHTS),--build-context weights=$(WEIGHTS))
+IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg 'BASE_IMAGE=$(BASE_IMAGE)') \
+  $(if $(TORCH_INDEX_URL),--build-arg 'TORCH_INDEX_URL=$(TORCH_INDEX_URL)') \
+  $(if $(SOURCE_URL),--build-arg 'SOURCE=$(SOURCE_URL)') \
+  $(if $(PIP_CONF),--secret 'id=pip_conf$(COMMA)src=$(PIP_CONF)') \
+  $(if $(CA_CERT),--secret 'id=ca_crt$(COMMA)src=$(CA_CERT)') \
+  $(if $(WEIGHTS),--build-context 'weights=$(WEIGHTS)')
 BUILDER ?= $(shell docker info > /dev/null 2>&1 && echo docker || { command -v buildah > /dev/null && echo buildah; })
 
 .DEFAULT_GOAL := help
@@ -36,7 +41,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install  ## Make a small catalog on the synthetic Earth, offline, into demo-output (OUT=DIR to change)
-	$(BIN)/betaearth demo --out $(OUT)
+	$(BIN)/betaearth demo --out $(call place,$(OUT))
 
 lint: install  ## Check format, lint, types and the layers of the package
 	$(BIN)/ruff format --check .
@@ -55,17 +60,17 @@ bench: install  ## Run the comparative benchmarks and print their tables
 	$(BIN)/python -m benchmarks
 
 bench-model: install $(if $(PUBLISHED_PYTHON),,$(PUBLISHED)/.installed)  ## Compare with the published package, side by side (PUBLISHED_PYTHON=an interpreter that has it)
-	$(BIN)/python -m benchmarks.model --published-python $(or $(PUBLISHED_PYTHON),$(PUBLISHED)/bin/python)
+	$(BIN)/python -m benchmarks.model --published-python $(call place,$(or $(PUBLISHED_PYTHON),$(PUBLISHED)/bin/python))
 	$(BIN)/python -m benchmarks.gpu
 
 bench-read: install  ## Read a tile-year's imagery over HTTP, many files at once and one after the other
 	$(BIN)/python -m benchmarks.read --keep
 
 bench-area: install  ## Measure memory and time of AOI mode over an area of 51 x 56 km (MODEL=weights for full size)
-	$(BIN)/python -m benchmarks.area --keep $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m benchmarks.area --keep $(if $(MODEL),--model $(call place,$(MODEL)))
 
 bench-seams: install  ## Compare neighbouring cells where they overlap, for several halos (MODEL=weights)
-	$(BIN)/python -m benchmarks.seams --keep $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m benchmarks.seams --keep $(if $(MODEL),--model $(call place,$(MODEL)))
 
 bench-publish: install  ## Publish 250 new Items into catalogs of 1,000 to 100,000 over S3: requests, bytes and time
 	$(BIN)/python -m benchmarks.publish --keep
@@ -82,13 +87,13 @@ $(PUBLISHED)/.installed: benchmarks/published.txt constraints.txt
 
 image:  ## Build the container image (TARGET=cpu or cuda, IMAGE=name:tag, BASE_IMAGE=a local base; see docker/README.md)
 	@test -n "$(BUILDER)" || { echo "neither a docker daemon nor buildah is here to build an image" >&2; exit 1; }
-	DOCKER_BUILDKIT=1 $(BUILDER) build --file docker/Dockerfile --target $(TARGET) --tag $(IMAGE) \
-	  --build-arg VERSION=$(VERSION) --build-arg IMAGE=$(IMAGE) \
-	  --build-arg REVISION=$$(git rev-parse HEAD 2> /dev/null)$$(git diff --quiet HEAD 2> /dev/null || echo -dirty) \
+	DOCKER_BUILDKIT=1 $(BUILDER) build --file docker/Dockerfile --target '$(TARGET)' --tag '$(IMAGE)' \
+	  --build-arg VERSION=$(VERSION) --build-arg 'IMAGE=$(IMAGE)' \
+	  --build-arg 'REVISION=$(REVISION)' \
 	  $(strip $(IMAGE_FLAGS) $(BUILD_FLAGS)) .
 
 image-test: image  ## Build the image, then check it: not root, read-only, no network, and the demo passes inside
-	docker/test.sh $(BUILDER) $(IMAGE) $(VERSION)
+	docker/test.sh '$(BUILDER)' '$(IMAGE)' $(VERSION)
 
 clean:  ## Remove the environments, caches and the demo's output
-	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(OUT)
+	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(call place,$(OUT))

@@ -17,6 +17,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.arguments import number, whole
 from benchmarks.world import CARDS, HOUR_S, SOURCES, World
 
 DOCS = Path(__file__).parents[1] / "docs" / "cluster"
@@ -26,6 +27,9 @@ PACES = (5.0, 15.0, 60.0, 180.0)
 PODS = (1, 10)
 """Tile-years of a pod."""
 GPUS = 100
+MANY = 1_000_000_000
+"""What a count or a price is at most."""
+DAY_S = 86_400
 
 
 class Row(NamedTuple):
@@ -154,7 +158,7 @@ def paces(
                 f"{rate / tiles:.2f}",
                 count(rate * case.read_requests),
                 f"{8 * rate * case.read_bytes / 1e9:.1f}",
-                size(rate / case.shard_size * case.kept_s * case.shard_object_bytes),
+                size(min(rate / case.shard_size * case.kept_s, case.shards) * case.shard_object_bytes),
                 *([] if price is None else [count(hours * price)]),
             )
         )
@@ -180,7 +184,7 @@ def count(value: float) -> str:
 
 def size(value: float) -> str:
     """Write bytes in decimal units, three digits."""
-    exponent = min(5, int(math.log10(value)) // 3)
+    exponent = min(5, int(math.log10(max(1, value))) // 3)
     return f"{float(f'{value / 1000**exponent:.3g}'):g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[exponent]}"
 
 
@@ -258,14 +262,18 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", choices=PAGES, default="scale", help="whose tables")
-    parser.add_argument("--cells", type=int, default=World.cells, help="cells")
-    parser.add_argument("--years", type=int, default=World.years, help="years")
-    parser.add_argument("--bands", type=int, default=World.bands, help="region workflows a year")
-    parser.add_argument("--tiles-per-pod", type=int, nargs="+", default=PODS, help="tile-years of a pod")
-    parser.add_argument("--start", type=float, default=World.start_s, help="seconds that a pod takes to start")
-    parser.add_argument("--seconds", type=float, nargs="+", default=PACES, help="of a tile-year, on your GPU")
-    parser.add_argument("--gpus", type=int, default=GPUS, help="that run at once")
-    parser.add_argument("--price", type=float, help="money for an hour of a GPU")
+    parser.add_argument("--cells", type=whole(MANY), default=World.cells, help="cells")
+    parser.add_argument("--years", type=whole(1_000), default=World.years, help="years")
+    parser.add_argument("--bands", type=whole(MANY), default=World.bands, help="region workflows a year")
+    parser.add_argument("--tiles-per-pod", type=whole(1_000), nargs="+", default=PODS, help="tile-years of a pod")
+    parser.add_argument(
+        "--start", type=number(0, DAY_S), default=World.start_s, help="seconds that a pod takes to start"
+    )
+    parser.add_argument(
+        "--seconds", type=number(0.001, DAY_S), nargs="+", default=PACES, help="of a tile-year, on your GPU"
+    )
+    parser.add_argument("--gpus", type=whole(MANY), default=GPUS, help="that run at once")
+    parser.add_argument("--price", type=number(0, MANY), help="money for an hour of a GPU")
     parser.add_argument(
         "--write", action="store_true", help="put the tables into docs/cluster, of the inputs as they are"
     )

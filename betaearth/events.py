@@ -5,7 +5,7 @@ An event is a frozen dataclass of plain values, so a test of progress is a compa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -133,6 +133,58 @@ class CatalogPublished(Event):
     """Items in the catalog for the collections of this publish."""
     written: int
     """Files that changed."""
+
+
+@dataclass(frozen=True)
+class TrainingStarted(Event):
+    """A training run begins, or goes on."""
+
+    models: tuple[str, ...]
+    epochs: int
+    steps: int
+    """Of an epoch."""
+    done: int
+    """Steps that an earlier process has done."""
+
+
+@dataclass(frozen=True)
+class TrainingStep(Event):
+    """All models of a training run have learned from a batch."""
+
+    epoch: int
+    """From 1."""
+    step: int
+    """Of the run, from 1."""
+    total: int
+    """Steps of the run."""
+    seconds_left: float
+    """From the pace of this process, validation and all."""
+    logged: bool
+    """Whether the journal has a line of it."""
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """The models of a training run were scored after an epoch."""
+
+    epoch: int
+    """From 1."""
+    epochs: int
+    cosines: Mapping[str, float]
+    """Model to its mean cosine with the targets."""
+    constant: float
+    """That of the best answer that is the same everywhere."""
+
+
+@dataclass(frozen=True)
+class CheckpointWritten(Event):
+    """A training run can go on from here."""
+
+    path: str
+    epoch: int
+    """Epochs that are done."""
+    step: int
+    """Steps of the next one that are done."""
 
 
 Emit = Callable[[Event], None]

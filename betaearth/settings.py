@@ -5,6 +5,7 @@ This module says which settings there are; `betaearth.wiring` turns them into ob
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from betaearth.storage.s3_client import S3Options
 PREFIX = "BETAEARTH_"
 NOT_OURS = frozenset({"BETAEARTH_SAMPLE_DATA"})
 """Names with our prefix that are no settings: the test suite's data folder."""
+NEAREST = 3
+"""Variables that a message suggests for one that is unknown."""
 
 
 class Settings(BaseSettings):
@@ -110,13 +113,21 @@ def reject_unknown(environ: Iterable[str]) -> None:
     """Refuse `BETAEARTH_*` variables that no setting reads: a misspelt one would otherwise do nothing.
 
     Raises:
-        ConfigError: names each of them, and the settings that there are.
+        ConfigError: names each of them, with the settings that are spelled most alike.
     """
     known = set(variable_names())
     ours = [name for name in environ if name.upper().startswith(PREFIX)]
     unknown = sorted(name for name in ours if name.upper() not in known | NOT_OURS)
     if unknown:
-        raise ConfigError(f"no such setting: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        named = "; ".join(f"{name} (nearest: {', '.join(_nearest(name, known))})" for name in unknown)
+        raise ConfigError(f"no such setting: {named}; README.md lists all of them under Settings")
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Find the variables that are spelled most alike: what all have in common says nothing."""
+    said = name.upper().removeprefix(PREFIX)
+    found = difflib.get_close_matches(said, [each.removeprefix(PREFIX) for each in known], NEAREST, cutoff=0.0)
+    return [f"{PREFIX}{each}" for each in found]
 
 
 def variable_names() -> list[str]:

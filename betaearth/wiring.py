@@ -202,7 +202,7 @@ def region_of(
     if bbox is not None:
         return Region.from_bbox(bbox)
     if geojson is not None:
-        return Region.from_geojson(geojson_document(str(geojson), settings))
+        return Region.from_geojson(geojson_document(str(geojson), settings), name=geojson_name(str(geojson)))
     if osm_relation is not None:
         return Region.from_geojson(osm_area(osm_relation, endpoint=settings.osm.endpoint, cache=settings.cache))
     return Region.from_cells(cells, grid)
@@ -221,17 +221,24 @@ def geojson_document(word: str, settings: Settings) -> Path | Mapping[str, Any]:
     """
     scheme = word.partition("://")[0].lower() if "://" in word else ""
     if word.lstrip().startswith("{"):
-        return parsed_geojson(word, "the GeoJSON that was given as text")
+        return parsed_geojson(word, geojson_name(word))
     if scheme in {"http", "https"}:
-        return parsed_geojson(Client().get(word, limit=LARGEST_GEOJSON).body, plain(word))
+        return parsed_geojson(Client().get(word, limit=LARGEST_GEOJSON).body, geojson_name(word))
     if scheme == "s3":
-        return parsed_geojson(read_object(word, settings.s3, limit=LARGEST_GEOJSON), word)
+        return parsed_geojson(read_object(word, settings.s3, limit=LARGEST_GEOJSON), geojson_name(word))
     path = local_path(word)
     if path is None:
         raise ConfigError(
             f"{plain(word)} cannot be read: give a file, https://, s3://bucket/key, or the GeoJSON itself"
         )
     return path
+
+
+def geojson_name(word: str) -> str:
+    """Say how messages name a GeoJSON document: its path, its address without query, or that it was given as text."""
+    if word.lstrip().startswith("{"):
+        return "the GeoJSON that was given as text"
+    return plain(word)
 
 
 def parsed_geojson(text: str | bytes, where: str) -> Mapping[str, Any]:

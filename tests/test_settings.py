@@ -25,6 +25,17 @@ def test_an_unknown_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPa
         load_settings({})
 
 
+def test_an_unknown_variable_is_told_the_nearest_alone() -> None:
+    with pytest.raises(ConfigError) as refused:
+        reject_unknown(["BETAEARTH_SELECTION__MAXCLOUD", "BETAEARTH_DEVICE"])
+    said = str(refused.value)
+    nearest = said.partition("nearest: ")[2].partition(")")[0].split(", ")
+    assert (nearest[0], len(nearest)) == ("BETAEARTH_SELECTION__MAX_CLOUD", 3)
+    assert set(nearest) <= set(variable_names())
+    assert said.count("BETAEARTH_") == 4
+    assert "README.md" in said
+
+
 def test_the_sample_data_folder_is_no_setting() -> None:
     reject_unknown(["BETAEARTH_SAMPLE_DATA", "PATH"])
 

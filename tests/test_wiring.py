@@ -120,8 +120,8 @@ def web() -> Iterator[str]:
             if path == "/endless":
                 self.pour()
                 return
-            status = {"/square.geojson": 200, "/page": 200, "/private": 403}.get(path, 404)
-            body = b"<html>" if path == "/page" else json.dumps(SQUARE).encode()
+            status = {"/square.geojson": 200, "/page": 200, "/point": 200, "/private": 403}.get(path, 404)
+            body = {"/page": b"<html>", "/point": b'{"type": "Point"}'}.get(path, json.dumps(SQUARE).encode())
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -190,6 +190,20 @@ def test_geojson_that_cannot_be_had_is_named(word: str, error: type[Exception], 
     with pytest.raises(error, match=said) as told:
         geojson_document(word.replace("{web}", web), load_settings({}))
     assert "SECRET" not in str(told.value)
+
+
+def test_geojson_of_no_area_is_named(web: str, tmp_path: Path) -> None:
+    (tmp_path / "a?b.geojson").write_text('{"type": "Point"}')
+    settings = load_settings({})
+    names = {
+        f"{web}/point?sig=SECRET": f"{web}/point",
+        '{"type": "Point"}': "the GeoJSON that was given as text",
+        str(tmp_path / "a?b.geojson"): str(tmp_path / "a?b.geojson"),
+    }
+    for word, name in names.items():
+        with pytest.raises(DataError) as told:
+            region_of(grid=grid_of(settings), geojson=word, settings=settings)
+        assert str(told.value).startswith(f"{name} holds a Point")
 
 
 def test_geojson_from_elsewhere_has_an_end(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import fields
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from betaearth.cli.cluster_options import (
+    ContextOption,
+    NamespaceOption,
+    RunArgument,
+    ServerOption,
+    WaitOption,
+    left_to_cluster,
+    up_to,
+)
 from betaearth.cli.options import (
     DeviceOption,
     JsonOption,
@@ -23,41 +30,15 @@ from betaearth.cli.options import (
     settings_from,
     spelled_out,
 )
-from betaearth.errors import DataError
+from betaearth.cli.submit_words import area_words, option_words, refuse_too_many, warn_of_unsent
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_TILES_PER_POD
+from betaearth.products.runs import SHARD_SIZE
 
 if TYPE_CHECKING:
     from betaearth.cluster.workflows import Submission, Workflows
-    from betaearth.grid.majortom import MajorTomGrid
-
-SHARD_SIZE = 250
-"""Tile-years of a shard where nothing else is said, as in the template."""
-MOST_SHARDS = 1000
-"""Shards of a run, at most: its Workflow must stay below Kubernetes' limits."""
-OWN_PARAMETERS = frozenset({"source", "model"})
-"""Words of a production that have a parameter of their own."""
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run, as `betaearth submit` gave it.")]
-NamespaceOption = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Namespace of the workflows.  [default: ARGO_NAMESPACE, or the context's]"),
-]
-ContextOption = Annotated[
-    str | None, typer.Option("--context", help="Context of the kubeconfig.  [default: its current one]")
-]
-ServerOption = Annotated[
-    str | None,
-    typer.Option("--argo-server", help="URL of an argo-server.  [default: ARGO_SERVER, or else the Kubernetes API]"),
-]
-WaitOption = Annotated[
-    bool,
-    typer.Option(
-        "--wait",
-        help="Wait for the end, and end with the worst exit code of the region's own steps (65 where tile-years are "
-        "missing).",
-    ),
-]
 
 
+@left_to_cluster
 @spelled_out
 def submit(
     *,
@@ -70,12 +51,19 @@ def submit(
     refresh: RefreshOption = False,
     shard_size: Annotated[
         int | None,
-        typer.Option("--shard-size", min=1, max=1000, help=f"Tile-years of a shard.  [default: {SHARD_SIZE}]"),
+        typer.Option(
+            "--shard-size",
+            callback=up_to(LARGEST_SHARD),
+            help=f"Tile-years of a shard, 1 to {LARGEST_SHARD}.  [default: {SHARD_SIZE}]",
+        ),
     ] = None,
     tiles_per_pod: Annotated[
         int | None,
         typer.Option(
-            "--tiles-per-pod", min=1, help="Tile-years that a pod makes in turn, with one start.  [default: 1]"
+            "--tiles-per-pod",
+            callback=up_to(MOST_TILES_PER_POD),
+            help=f"Tile-years that a pod makes in turn, with one start, 1 to {MOST_TILES_PER_POD}; 10 or 20 are many.  "
+            "[default: 1]",
         ),
     ] = None,
     namespace: NamespaceOption = None,
@@ -90,17 +78,19 @@ def submit(
 ) -> None:
     """Make a region on a cluster: start a Workflow of betaearth-region there, and print its name.
 
-    What is not given here is as the cluster's own settings say (the chart's values); BETAEARTH_* variables of this
-    shell reach no pod.
+    What is not given here is as the cluster's own settings say (the chart's values). BETAEARTH_* variables of this
+    shell reach no pod; BETAEARTH_CLUSTER__... among them say which cluster.
     """
     from betaearth import wiring
-    from betaearth.cluster.places import refuse_local
+    from betaearth.cluster.kubeconfig import named_namespace
+    from betaearth.cluster.places import check_places
     from betaearth.cluster.submission import region_submission
 
     settings = settings_from(
         production, spacing_km=spacing_km, namespace=namespace, context=context, argo_server=argo_server
     )
-    refuse_local(store=store, source=production.source, model=production.model)
+    check_places(store=store, source=production.source, model=production.model)
+    warn_of_unsent(production, store=store, spacing_km=spacing_km, device=device)
     grid = wiring.grid_of(settings)
     submission = region_submission(
         area_words(region, grid),
@@ -115,7 +105,8 @@ def submit(
     )
     refuse_too_many(submission, len(set(years)), grid, shard_size or SHARD_SIZE)
     if dry_run:
-        typer.echo(workflow_text(submission, as_json=as_json), nl=False)
+        named = named_namespace(settings.cluster)
+        typer.echo(workflow_text(submission, namespace=named, as_json=as_json), nl=False)
         return
     workflows = open_cluster(namespace, context, argo_server)
     begin(workflows, submission, wait=wait, as_json=as_json, context=context, argo_server=argo_server)
@@ -163,7 +154,7 @@ def resubmit(
     workflows = open_cluster(namespace, context, argo_server)
     submission = submission_again(workflows, run)
     if dry_run:
-        typer.echo(workflow_text(submission, as_json=as_json), nl=False)
+        typer.echo(workflow_text(submission, namespace=workflows.namespace, as_json=as_json), nl=False)
         return
     begin(workflows, submission, wait=wait, as_json=as_json, context=context, argo_server=argo_server)
 
@@ -230,70 +221,17 @@ def begin(
             raise
 
 
-def area_words(region: RegionWords, grid: MajorTomGrid) -> dict[str, str]:
-    """Spell the one area that was given as a parameter of the template."""
-    from betaearth.cluster.submission import bbox_words, cells_words, geojson_words, osm_words
+def workflow_text(submission: Submission, *, namespace: str | None, as_json: bool) -> str:
+    """Write the Workflow of a submission as a document that `kubectl create -f -` takes.
 
-    if region.bbox is not None:
-        return bbox_words(region.bbox)
-    if region.geojson is not None:
-        return geojson_words(str(region.geojson))
-    if region.osm_relation is not None:
-        return osm_words(region.osm_relation)
-    return cells_words(region.cells or [], grid)
-
-
-def option_words(
-    production: ProductionWords, *, spacing_km: float | None, device: str | None, verbose: bool
-) -> list[str]:
-    """Spell the options that have no parameter of their own as words of `betaearth tile`."""
-    given = {
-        "spacing_km": spacing_km,
-        "device": device,
-        **{field.name: getattr(production, field.name) for field in fields(production)},
-    }
-    words: list[str] = []
-    for name, value in given.items():
-        flag = name.replace("_", "-")
-        if value is None or name in OWN_PARAMETERS:
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", f"{value:.12g}" if isinstance(value, float) else str(value)]
-    return [*words, "--verbose"] if verbose else words
-
-
-def refuse_too_many(submission: Submission, years: int, grid: MajorTomGrid, shard_size: int) -> None:
-    """Refuse what the plan would refuse minutes later, where the area is known here.
-
-    Raises:
-        DataError: it has no cells, or more tile-years than a run can hold.
+    Args:
+        submission: of a region.
+        namespace: where it belongs; None leaves it to whoever creates it.
+        as_json: or as YAML.
     """
-    from betaearth.grid.region import Region
-
-    if "bbox" in submission.parameters:
-        area = Region.from_bbox([float(word) for word in submission.parameters["bbox"].split()])
-    elif submission.parameters.get("geojson", "").startswith("{"):
-        area = Region.from_geojson(json.loads(submission.parameters["geojson"]))
-    else:
-        return
-    most = MOST_SHARDS * shard_size // years
-    cells = sum(1 for _ in islice(area.cells(grid), most + 1))
-    if not cells:
-        raise DataError("the region touches no cell of the grid")
-    if cells > most:
-        raise DataError(
-            f"the region has more than {most} cells, and {years} years of them make more than {MOST_SHARDS} shards of "
-            f"{shard_size} tile-years: submit it in parts, a year at a time or by smaller boxes, or raise --shard-size"
-        )
-
-
-def workflow_text(submission: Submission, *, as_json: bool) -> str:
-    """Write the Workflow of a submission as a document that `kubectl create -f -` takes."""
     import yaml
 
     from betaearth.cluster.submission import workflow_of
 
-    workflow = workflow_of(submission)
+    workflow = workflow_of(submission, namespace)
     return json.dumps(workflow, indent=2) + "\n" if as_json else yaml.safe_dump(workflow, sort_keys=False, width=120)

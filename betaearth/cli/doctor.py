@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from betaearth.cli.cluster import ContextOption, NamespaceOption, ServerOption
+from betaearth.cli.cluster_options import ContextOption, NamespaceOption, ServerOption
 from betaearth.cli.options import JsonOption, StoreOption, settings_from
 from betaearth.errors import ConfigError, TransientError
+from betaearth.pipeline.counting import counted
 
 if TYPE_CHECKING:
     from betaearth.cluster.doctor.findings import Finding
@@ -39,7 +41,9 @@ def doctor(
     """Look whether regions can be made: cluster, templates, permissions, GPUs, store, imagery, weights.
 
     Nothing is changed: in the store one probe is written and removed, nothing is downloaded, no secret is read. What
-    may not be looked at is `unknown`. Exit code 0: nothing failed; 75: only what may pass; 78: something must change.
+    may not be looked at is `unknown`. What is not there to be looked at has failed, unless --skip leaves it out.
+
+    Exit code 0: nothing failed; 75: only what may pass; 78: something must change, or nothing was looked at.
     """
     skipped = areas_of(skip or [])
     settings = settings_from(
@@ -50,9 +54,15 @@ def doctor(
         found.append(finding)
         if not as_json:
             typer.echo(finding_text(finding))
+    looked, unlooked = looked_at(found)
     if as_json:
-        typer.echo(json.dumps({"clean": not failures(found), "findings": [asdict(entry) for entry in found]}, indent=2))
+        said = {"clean": not failures(found), "looked_at": looked, "not_looked_at": unlooked}
+        typer.echo(json.dumps({**said, "findings": [asdict(entry) for entry in found]}, indent=2))
+    else:
+        typer.echo(looked_text(looked, unlooked, skipped))
     raise_failed(failures(found))
+    if not looked:
+        raise ConfigError("nothing was looked at: leave out --skip, or name what is to be looked at, such as --store")
 
 
 def areas_of(words: list[str]) -> frozenset[str]:
@@ -78,11 +88,14 @@ def examine(settings: Settings, skipped: frozenset[str]) -> Iterator[Finding]:
     if "cluster" not in skipped:
         yield from examine_cluster(settings.cluster, known=variable_names(), store=settings.store)
     if "store" not in skipped:
-        from betaearth.cluster.doctor.store_checks import check_store
+        from betaearth.cluster.doctor import store_checks
 
-        fix = "correct --store, its credentials (AWS_*) or its endpoint (BETAEARTH_S3__ENDPOINT)"
         for_cluster = "cluster" not in skipped
-        yield from looked("store", fix, lambda: check_store(settings.store, settings.s3, for_cluster=for_cluster))
+        yield from looked(
+            "store",
+            store_checks.FIX,
+            lambda: store_checks.check_store(settings.store, settings.s3, for_cluster=for_cluster),
+        )
     if "imagery" not in skipped:
         from betaearth.cluster.doctor import imagery_checks
 
@@ -110,6 +123,37 @@ def failures(found: list[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.outcome is Outcome.FAILED]
 
 
+def looked_at(found: list[Finding]) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Count what was looked at.
+
+    Returns:
+        Area to the findings of each outcome in it, and the areas in which nothing was looked at.
+    """
+    from betaearth.cluster.doctor.examination import AREAS, area_of
+    from betaearth.cluster.doctor.findings import Outcome
+
+    outcomes = {area: Counter(finding.outcome for finding in found if area_of(finding) == area) for area in AREAS}
+    looked = {area: counts for area, counts in outcomes.items() if counts.total() > counts[Outcome.UNKNOWN]}
+    ordered = {area: {each.value: counts[each] for each in Outcome if counts[each]} for area, counts in looked.items()}
+    return ordered, [area for area in AREAS if area not in looked]
+
+
+def looked_text(looked: dict[str, dict[str, int]], unlooked: list[str], skipped: frozenset[str]) -> str:
+    """Say in a line or two what was looked at, and what was not."""
+    lines: list[str] = []
+    if looked:
+        areas = (f"{area} ({_counts_text(counts)})" for area, counts in looked.items())
+        lines.append(f"looked at: {', '.join(areas)}")
+    if unlooked:
+        areas = (f"{area} (--skip)" if area in skipped else area for area in unlooked)
+        lines.append(f"not looked at: {', '.join(areas)}")
+    return "\n".join(lines)
+
+
+def _counts_text(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
 def raise_failed(failed: list[Finding]) -> None:
     """End the command with an error where something failed.
 
@@ -121,8 +165,8 @@ def raise_failed(failed: list[Finding]) -> None:
         return
     names = ", ".join(finding.check for finding in failed)
     if all(finding.transient for finding in failed):
-        raise TransientError(f"{len(failed)} checks did not get through: {names}")
-    raise ConfigError(f"{len(failed)} checks failed: {names}")
+        raise TransientError(f"{counted(len(failed), 'check')} did not get through: {names}")
+    raise ConfigError(f"{counted(len(failed), 'check')} failed: {names}")
 
 
 def finding_text(finding: Finding) -> str:

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 from betaearth.cli.exit_codes import TERMINATED
-from betaearth.pipeline.scratch import remove_scratch
+from betaearth.storage.scratch import remove_scratch
 
 GRACE_S = 3.0
 """Time that unwinding gets."""

@@ -39,8 +39,6 @@ Exit codes: 0 done or nothing to do, 2 usage, 65 bad data, 70 a bug, 75 try agai
 interrupted.
 """
 
-GO_ON = "interrupted: the same command goes on where it stopped\n"
-
 app = typer.Typer(
     name="betaearth",
     help=HELP,
@@ -119,15 +117,14 @@ def attempted(command: Callable[[], object]) -> int:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if code in {INTERRUPTED, TERMINATED}:
-            sys.stderr.write(GO_ON)
+            interrupted(code)
     except (DataError, TransientError, ConfigError) as error:
         code = fail(error)
     except ModuleNotFoundError as error:
         lacking = missing_extra(error)
         code = fail(lacking) if lacking else unplanned()
     except KeyboardInterrupt:
-        sys.stderr.write(GO_ON)
-        code = INTERRUPTED
+        code = interrupted(INTERRUPTED)
     except Exception:  # noqa: BLE001  # the edge of the process: a bug has an exit code of its own, and its traceback
         code = unplanned()
     return code
@@ -149,6 +146,14 @@ def fail(error: DataError | TransientError | ConfigError) -> int:
 
     code = exit_code(error)
     report_error(error, code)
+    return code
+
+
+def interrupted(code: int) -> int:
+    """Say what an interruption leaves; returns the exit code."""
+    from betaearth.cli.progress import report_interruption
+
+    report_interruption(code)
     return code
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from betaearth.cli.words import Spelling, opened, respelled, spellings
+from betaearth.cli.words import Spelling, opened, respelled, spellings, usage_of
 
 if TYPE_CHECKING:
     from betaearth.settings import Settings
@@ -271,7 +271,9 @@ class VariadicCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # Typer keeps its Context private
         """Parse after bringing the words into the one spelling that is declared."""
-        return super().parse_args(ctx, respelled(args, spellings(self.params)))
+        with usage_of(ctx):
+            words = respelled(args, spellings(self.params))
+        return super().parse_args(ctx, words)
 
 
 class ProductionCommand(VariadicCommand):
@@ -282,7 +284,9 @@ class ProductionCommand(VariadicCommand):
         own = spellings(self.params)
         allowed = {name: spelling for name, spelling in own.items() if name in HOW}
         unused = {name: spelling for name, spelling in HOW.items() if name not in own}
-        return super().parse_args(ctx, opened(args, allowed=allowed, unused=unused))
+        with usage_of(ctx):
+            words = opened(args, allowed=allowed, unused=unused)
+        return super().parse_args(ctx, words)
 
 
 def settings_from(words: ProductionWords | None = None, **given: object) -> Settings:

@@ -26,7 +26,10 @@ from betaearth.cli.produce import task_of
 from betaearth.cli.progress import progress
 from betaearth.cli.report import write_result
 from betaearth.events import Notice
+from betaearth.pipeline.counting import counted
+from betaearth.pipeline.limits import LARGEST_SHARD
 from betaearth.products.manifest import ALGORITHM_VERSION
+from betaearth.products.runs import SHARD_SIZE
 
 if TYPE_CHECKING:
     from betaearth.products.runs import RunPlan
@@ -43,8 +46,8 @@ class RunWords:
     ] = None
     shard_size: Annotated[
         int,
-        typer.Option("--shard-size", metavar="N", min=1, max=1000, help="Tile-years of a shard, for --run."),
-    ] = 250
+        typer.Option("--shard-size", metavar="N", min=1, max=LARGEST_SHARD, help="Tile-years of a shard, for --run."),
+    ] = SHARD_SIZE
     shards_file: Annotated[
         Path | None,
         typer.Option("--shards-file", metavar="FILE", help="Where the ids of the run's shards go, as a JSON list."),
@@ -136,7 +139,7 @@ def plan_run(
         row = {} if planned is None else plan_row(planned, None)
         typer.echo(json.dumps({**row, "run": run_row_of(plan, shards)}, indent=2))
     else:
-        said = f"run {run}: {plan.tile_years} tile-years in {plan.shards} shards"
+        said = f"run {run}: {counted(plan.tile_years, 'tile-year')} in {counted(plan.shards, 'shard')}"
         typer.echo(said if planned is None else f"{plan_text(planned)}\n{said}")
 
 

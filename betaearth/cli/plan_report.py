@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cli.report import size_text
+from betaearth.pipeline.counting import counted
 from betaearth.storage.discretion import printable
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def plan_text(planned: Sequence[Planned]) -> str:
     """Render a plan for people: a line a tile-year as far as there is room, and the sums by state and by reason."""
     states = Counter(entry.state.value for entry in planned)
     sums = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    return "\n".join([*rows_text(planned), f"{len(planned)} tile-years: {sums}", *reasons_text(planned), LEGEND])
+    total = f"{counted(len(planned), 'tile-year')}: {sums}"
+    return "\n".join([*rows_text(planned), total, *reasons_text(planned), LEGEND])
 
 
 def reasons_text(planned: Sequence[Planned]) -> list[str]:
@@ -74,7 +76,7 @@ def reasons_text(planned: Sequence[Planned]) -> list[str]:
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     lines = [f"{count:>8} because {_cut(reason)}" for reason, count in ordered[:MOST_REASONS]]
     hidden = len(ordered) - len(lines)
-    return [*lines, f"{hidden:>8} more reasons: --json has all"] if hidden else lines
+    return [*lines, f"{hidden:>8} more {'reason' if hidden == 1 else 'reasons'}: --json has all"] if hidden else lines
 
 
 def rows_text(planned: Sequence[Planned]) -> list[str]:
@@ -93,8 +95,9 @@ def forecast_text(forecast: Forecast) -> str:
     if rates is None:
         return "nothing to make, so nothing to estimate"
     cost = "" if forecast.cost is None else f", {forecast.cost:.2f} at {forecast.hourly_cost:g} an hour"
+    scenes = counted(forecast.scenes, "scene")
     sums = (
-        f"{forecast.tile_years} to be made: about {forecast.scenes} scenes, {size_text(forecast.bytes_in)} in, "
+        f"{forecast.tile_years} to be made: about {scenes}, {size_text(forecast.bytes_in)} in, "
         f"{size_text(forecast.bytes_out)} out, {forecast.hours:.3g} {forecast.unit} on {_line_of(rates.device)}{cost}"
     )
     if rates.basis == "reckoned":

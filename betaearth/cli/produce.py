@@ -23,9 +23,10 @@ from betaearth.cli.options import (
     settings_from,
     spelled_out,
 )
-from betaearth.cli.progress import progress
-from betaearth.cli.report import raise_worst, run_row, run_text
+from betaearth.cli.progress import progress, remark
+from betaearth.cli.report import raise_worst, run_row, run_text, unchecked_text
 from betaearth.events import Notice
+from betaearth.pipeline.counting import counted
 
 if TYPE_CHECKING:
     from betaearth.events import Emit
@@ -65,7 +66,8 @@ def task_of(region: RegionWords, years: list[int], settings: Settings, store: St
     cells = wiring.cells_of(area, grid)
     bbox = region.bbox
     if bbox and bbox[0] > bbox[2]:
-        emit(Notice(f"the bbox runs east from {bbox[0]} across 180 degrees to {bbox[2]}: {len(cells)} cells"))
+        found = counted(len(cells), "cell")
+        emit(Notice(f"the bbox runs east from {bbox[0]} across 180 degrees to {bbox[2]}: {found}"))
     workshop = wiring.open_workshop(settings, emit)
     planned = plan_region(
         cells, years, model=workshop.model, source=workshop.source, options=workshop.options, store=store
@@ -108,4 +110,6 @@ def run(
             emit=emit,
         )
     typer.echo(json.dumps(run_row(report), indent=2) if as_json else run_text(report))
+    if unchecked := {uri for published in report.published for uri in published.unchecked}:
+        remark("schemas", unchecked_text(unchecked, settings.schemas))
     raise_worst(report)

@@ -29,6 +29,7 @@ from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
     BlockStarted,
     CatalogPublished,
+    CheckpointWritten,
     Downloading,
     Emit,
     Event,
@@ -43,11 +44,17 @@ from betaearth.events import (
     TileYearFinished,
     TileYearSkipped,
     TileYearStarted,
+    TrainingStarted,
+    TrainingStep,
+    Validated,
 )
+from betaearth.pipeline.counting import counted
 from betaearth.storage.discretion import printable
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
+KEPT = "what is finished is kept, and the same command makes the rest"
+"""What holds of any command that is interrupted, also of a tile-year, which begins anew."""
 
 
 @contextmanager
@@ -64,11 +71,16 @@ def progress(*, verbose: bool = False) -> Iterator[Emit]:
         log = json_log()
 
         def write(event: Event) -> None:
-            if not isinstance(event, Downloading) and (verbose or not isinstance(event, SceneEncoded)):
+            if not isinstance(event, Downloading) and (verbose or not detailed(event)):
                 write_event = log.warning if isinstance(event, WARNINGS) else log.info
                 write_event(event_name(event), **asdict(event))
 
         yield write
+
+
+def detailed(event: Event) -> bool:
+    """Tell whether an event is one of so many that a log leaves it out unless asked for."""
+    return isinstance(event, SceneEncoded) or (isinstance(event, TrainingStep) and not event.logged)
 
 
 def json_log() -> structlog.typing.FilteringBoundLogger:
@@ -98,6 +110,22 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
         json_log().error("failed", kind=kind, message=str(error), exit_code=code)
 
 
+def report_interruption(code: int) -> None:
+    """Say what remains of the work of a process that was ended: a sentence on a terminal, a JSON line elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"interrupted: {KEPT}\n")
+    else:
+        json_log().warning("interrupted", message=KEPT, exit_code=code)
+
+
+def remark(event: str, message: str) -> None:
+    """Say something that is good to know and asks for nothing: a sentence on a terminal, a JSON line elsewhere."""
+    if sys.stderr.isatty():
+        Console(stderr=True).print(shown(message), highlight=False, soft_wrap=True)
+    else:
+        json_log().info(event, message=message)
+
+
 def shown(said: str) -> str:
     """Spell words that may quote a stranger's document, in rich's markup: they steer nothing, and begin no line."""
     return escape(printable(said)).replace("\n", "\n  ")
@@ -105,7 +133,7 @@ def shown(said: str) -> str:
 
 def reading(requests: int, size: int) -> str:
     """Spell what was asked of servers, to follow other words; nothing where nothing was."""
-    return f", {requests} requests, {size / MEGABYTE:.1f} MB read" if requests else ""
+    return f", {counted(requests, 'request')}, {size / MEGABYTE:.1f} MB read" if requests else ""
 
 
 class TimeLeftColumn(ProgressColumn):
@@ -130,7 +158,7 @@ def line_of(event: Event, *, verbose: bool) -> str | None:
         case Notice():
             line = f"[yellow]{shown(event.message)}[/]"
         case Resumed():
-            line = f"{of}: goes on after {event.scenes} scenes that an earlier run had finished"
+            line = f"{of}: goes on after {counted(event.scenes, 'scene')} that an earlier run had finished"
         case SceneEncoded() if verbose:
             line = f"{of}: {shown(event.scene)}"
         case GranuleDropped():
@@ -141,8 +169,17 @@ def line_of(event: Event, *, verbose: bool) -> str | None:
             line = f"{of}: there already, skipped"
         case TileYearFailed():
             line = f"[red]{of}: {shown(event.error)}[/]"
+        case TrainingStarted(done=done) if done:
+            line = f"goes on after {counted(done, 'step')} that an earlier run has done"
+        case Validated():
+            scores = ", ".join(f"{name} {cosine:.4f}" for name, cosine in event.cosines.items())
+            line = (
+                f"epoch {event.epoch} of {event.epochs}: cosine {shown(scores)} (constant answer {event.constant:.4f})"
+            )
+        case CheckpointWritten() if verbose:
+            line = f"checkpoint after {counted(event.epoch, 'epoch')}, {counted(event.step, 'step')}"
         case CatalogPublished():
-            line = f"catalog: {event.items} items, {event.written} files written"
+            line = f"catalog: {counted(event.items, 'item')}, {counted(event.written, 'file')} written"
     return line
 
 
@@ -179,6 +216,12 @@ class TerminalSink:
         match event:
             case Downloading():
                 self.download(event)
+            case TrainingStarted():
+                total = event.epochs * event.steps
+                self.run = self.progress.add_task("training", total=total, completed=event.done)
+            case TrainingStep() if self.run is not None:
+                ends = self.progress.get_time() + event.seconds_left
+                self.progress.update(self.run, description=f"epoch {event.epoch}", completed=event.step, ends=ends)
             case RunPlanned():
                 self.run = self.progress.add_task("tile-years", total=event.tile_years)
             case TileYearStarted():

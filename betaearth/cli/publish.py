@@ -18,9 +18,18 @@ from betaearth.cli.options import (
     ValidOption,
     settings_from,
 )
-from betaearth.cli.progress import progress
-from betaearth.cli.report import publish_row, publish_text, refuse_skipped, skipped_text
+from betaearth.cli.progress import progress, remark
+from betaearth.cli.report import (
+    publish_row,
+    publish_text,
+    refuse_skipped,
+    skipped_text,
+    unchecked_text,
+    unreadable_text,
+    written_text,
+)
 from betaearth.errors import DataError
+from betaearth.pipeline.counting import counted
 
 if TYPE_CHECKING:
     from betaearth.pipeline.workflow_runs import Outcome
@@ -52,8 +61,10 @@ class Scope:
     """Tile-years to publish; None is everything."""
     outcome: Outcome | None = None
     """What became of the run or shard."""
+    run: str | None = None
+    """Name of the run."""
     what: str = ""
-    """How a message names it."""
+    """How a message names the run or shard."""
     asked: frozenset[str] | None = None
     """Folders of the tile-years that it answers for; None is all that it publishes."""
 
@@ -72,6 +83,36 @@ class Scope:
             for key, reason in skipped.items()
             if asked is None or posixpath.dirname(key) in asked or not parse_manifest_key(key)
         }
+
+    @property
+    def hint(self) -> str:
+        """What to do about what is lost; it is the end of a sentence, and empty where nothing is."""
+        return f"; `betaearth resubmit {self.run}` makes what is missing" if self.outcome and self.outcome.lost else ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the tile-years of a run or shard have come to, after a publish."""
+
+    published: int
+    """Those with an Item."""
+    empty: int
+    """Those whose manifest says that there is nothing to see."""
+    refused: int
+    """Those with a manifest of which no Item could be made: the publish tells why."""
+    lost: int
+    """Those without a manifest of what was asked."""
+
+    def text(self, what: str) -> str:
+        """Render it for people.
+
+        Args:
+            what: the run or shard.
+        """
+        total = counted(self.published + self.empty + self.refused + self.lost, "tile-year")
+        refused = f"{self.refused} refused, " if self.refused else ""
+        there = f"{self.published} published, {self.empty} empty, {refused}"
+        return f"{total} of {what}: {there}{self.lost} without a product"
 
 
 def publish(
@@ -107,11 +148,14 @@ def publish(
             options=settings.publish,
             emit=emit,
         )
-    typer.echo(json.dumps(row_of(report, scope), indent=2) if as_json else text_of(report, scope))
+    tally = tally_of(opened, scope, report)
+    typer.echo(json.dumps(row_of(report, scope, tally), indent=2) if as_json else text_of(report, scope, tally))
+    if report.unchecked:
+        remark("schemas", unchecked_text(report.unchecked, settings.schemas))
     report = replace(report, skipped=scope.own(report.skipped))
     if scope.outcome and scope.outcome.lost:
         also = f"; {skipped_text(report)}" if report.skipped else ""
-        raise DataError(f"{scope.what}: {scope.outcome.lost_text()}{also}")
+        raise DataError(f"{scope.what}: {scope.outcome.lost_text()}{scope.hint}{also}")
     refuse_skipped(report)
 
 
@@ -126,26 +170,43 @@ def scope_of(store: Store, run: str | None, shard: str | None, settings: Setting
     plan = read_plan(store, run)
     if shard is not None:
         entries = read_shard(store, plan, shard)
-        return Scope(entries, outcome_of(store, entries), f"shard {shard} of the run {run}")
+        outcome, what = outcome_of(store, entries), f"shard {shard} of the run {run}"
+        return Scope(entries, outcome, run, what, frozenset(entry.prefix for entry in entries))
     entries = read_shards(store, plan)
     outcome = outcome_of(store, entries)
     write_outcome(store, run, outcome)
-    return Scope(None, outcome, f"the run {run}", frozenset(entry.prefix for entry in entries))
+    return Scope(None, outcome, run, f"the run {run}", frozenset(entry.prefix for entry in entries))
 
 
-def row_of(report: PublishReport, scope: Scope) -> dict[str, Any]:
+def tally_of(store: Store, scope: Scope, report: PublishReport) -> Tally | None:
+    """Count what the tile-years of a run or shard have come to; None where the publish is about neither."""
+    from betaearth.stac.linked import linked
+
+    if scope.outcome is None or scope.asked is None:
+        return None
+    lost = {entry.prefix for entry in scope.outcome.lost}
+    refused = {posixpath.dirname(key) for key in report.skipped} & scope.asked - lost
+    rest = scope.asked - lost - refused
+    published = linked(store, rest)
+    return Tally(len(published), len(rest) - len(published), len(refused), len(lost))
+
+
+def row_of(report: PublishReport, scope: Scope, tally: Tally | None) -> dict[str, Any]:
     """Describe a publish as plain values."""
     outcome = scope.outcome
-    if outcome is None:
+    if outcome is None or tally is None:
         return publish_row(report)
     lost = [{"cell": entry.cell, "year": entry.year} for entry in outcome.lost]
-    return {**publish_row(report), "made": outcome.made, "lost": lost}
+    counts = {"published": tally.published, "empty": tally.empty, "refused": tally.refused}
+    return {**publish_row(report), "made": outcome.made, **counts, "lost": lost}
 
 
-def text_of(report: PublishReport, scope: Scope) -> str:
+def text_of(report: PublishReport, scope: Scope, tally: Tally | None) -> str:
     """Render a publish for people."""
-    outcome = scope.outcome
-    said = f"{scope.what}: {outcome.made} made, {len(outcome.lost)} lost; " if outcome else ""
+    if tally is None:
+        return publish_text(report)
     foreign = len(report.skipped) - len(scope.own(report.skipped))
-    also = f"; {foreign} products of other runs were not published: --json names them" if foreign else ""
-    return f"{said}{publish_text(report)}{also}"
+    others = counted(foreign, "product of other runs was", "products of other runs were")
+    also = [f"{others} not published: --json names them"] if foreign else []
+    said = f"{tally.text(scope.what)}{scope.hint}"
+    return "; ".join([said, written_text(report), *unreadable_text(report), *also])

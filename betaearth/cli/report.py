@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from betaearth.errors import DataError, TransientError
+from betaearth.pipeline.counting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from betaearth.pipeline.estimate import Estimate
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MEGABYTE = 1e6
 NAMED = 10
 """Products that a message names."""
+FAILURES = 5
+"""Tile-years that failed which a message names, with their reasons."""
 ESTIMATE_COLUMNS = ("year", "scenes", "granules", "files", "to read", "windows", "output", "computing", "on")
 
 
@@ -46,19 +49,20 @@ def run_text(report: RunReport) -> str:
     """Render a run for people."""
     catalog = "; ".join(publish_text(published) for published in report.published)
     if not report.made and not report.failed:
-        return f"nothing to make: all {len(report.skipped)} tile-years are there already; {catalog}"
+        there = counted(len(report.skipped), "tile-year is", "tile-years are")
+        return f"nothing to make: {there} there already; {catalog}"
     products = sum(made.outcome == "product" for made in report.made)
     empty = len(report.made) - products
-    counted = f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
+    tally = f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
     read = reading_text([made.reading for made in report.made])
-    return "; ".join(part for part in (counted, read, catalog) if part)
+    return "; ".join(part for part in (tally, read, catalog) if part)
 
 
 def reading_text(readings: Sequence[Mapping[str, int]]) -> str:
     """Sum up what manifests say was asked of servers; nothing where all imagery lay on this machine."""
     requests = sum(reading.get("requests", 0) for reading in readings)
     size = sum(reading.get("bytes", 0) for reading in readings)
-    return f"{requests} requests, {size / MEGABYTE:.1f} MB of imagery read" if requests else ""
+    return f"{counted(requests, 'request')}, {size / MEGABYTE:.1f} MB of imagery read" if requests else ""
 
 
 def area_row(entry: AreaYear) -> dict[str, Any]:
@@ -142,17 +146,24 @@ def raise_worst_of(failures: Mapping[str, DataError | TransientError]) -> None:
     """End the command with the failure that decides its exit code: what can pass comes first, so that it is retried.
 
     Args:
-        failures: `cell year` to its error.
+        failures: `cell year` to its error, each of which the log has told of by then.
 
     Raises:
         TransientError: one of the tile-years failed in a way that passes.
         DataError: one of them can never work.
     """
+    failed = f"{counted(len(failures), 'tile-year')} failed"
     transient = [name for name, error in failures.items() if isinstance(error, TransientError)]
     if transient:
-        raise TransientError(f"{len(failures)} tile-years failed; try again: {', '.join(transient)}")
+        raise TransientError(f"{failed}; try again: {first_text(transient, ', ')}")
     if failures:
-        raise DataError(f"{len(failures)} tile-years failed: " + "; ".join(f"{k}: {v}" for k, v in failures.items()))
+        raise DataError(f"{failed}: {first_text([f'{name}: {error}' for name, error in failures.items()], '; ')}")
+
+
+def first_text(named: Sequence[str], between: str) -> str:
+    """Spell the first failures, and how many more there are."""
+    more = f" and {len(named) - FAILURES} more" if len(named) > FAILURES else ""
+    return f"{between.join(named[:FAILURES])}{more}"
 
 
 def write_result(path: Path, text: str) -> None:
@@ -181,13 +192,35 @@ def publish_row(report: PublishReport) -> dict[str, Any]:
 
 
 def publish_text(report: PublishReport) -> str:
-    """Render a publish for people; what could not be validated is said, not passed over."""
-    text = f"{report.items} of {report.tile_years} tile-years have an Item, {report.written} files written"
-    for reason in report.unreadable.values():
-        text += f"; not read: {reason}"
-    if report.unchecked:
-        text += f"; {len(report.unchecked)} declared extensions were not validated: --schemas brings their schemas"
-    return text
+    """Render a publish for people."""
+    published = f"{report.items} of {counted(report.tile_years, 'tile-year')} published"
+    return "; ".join([f"{published}, {written_text(report)}", *unreadable_text(report)])
+
+
+def written_text(report: PublishReport) -> str:
+    """Say how many files a publish has changed."""
+    return f"{counted(report.written, 'file')} written"
+
+
+def unreadable_text(report: PublishReport) -> list[str]:
+    """Say which records of runs could not be read."""
+    return [f"not read: {reason}" for reason in report.unreadable.values()]
+
+
+def unchecked_text(unchecked: Collection[str], schemas: Path | None) -> str:
+    """Say what Items were checked by where some of their extensions' own schemas are not at hand, and why.
+
+    Args:
+        unchecked: addresses of these schemas, at least one.
+        schemas: the folder that was given.
+    """
+    if schemas is not None:
+        return f"{schemas} lacks the schemas {', '.join(sorted(unchecked))}, so nothing was checked by them"
+    others = counted(len(unchecked), "other extension")
+    return (
+        f"Items were checked by core STAC and by betaearth's own schema, which pins how they use {others}; the own "
+        "schemas of those are not part of betaearth: with --schemas FOLDER they are used, too"
+    )
 
 
 def refuse_skipped(report: PublishReport) -> None:
@@ -204,4 +237,4 @@ def skipped_text(report: PublishReport) -> str:
     """Say which products were not published, and why: the first of them, and how many there are."""
     reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items())[:NAMED])
     more = f"; and {len(report.skipped) - NAMED} more" if len(report.skipped) > NAMED else ""
-    return f"{len(report.skipped)} products were not published: {reasons}{more}"
+    return f"{counted(len(report.skipped), 'product was', 'products were')} not published: {reasons}{more}"

@@ -10,6 +10,8 @@ import typer
 
 from betaearth.cli.options import StoreOption, settings_from
 from betaearth.cli.report import write_result
+from betaearth.pipeline.counting import counted
+from betaearth.pipeline.limits import MOST_TILES_PER_POD
 
 
 def shard(
@@ -18,7 +20,10 @@ def shard(
     *,
     store: StoreOption = None,
     tiles_per_pod: Annotated[
-        int, typer.Option("--tiles-per-pod", metavar="K", min=1, max=1000, help="Tile-years that one pod makes.")
+        int,
+        typer.Option(
+            "--tiles-per-pod", metavar="K", min=1, max=MOST_TILES_PER_POD, help="Tile-years that one pod makes."
+        ),
     ] = 1,
     pods_file: Annotated[
         Path | None, typer.Option("--pods-file", metavar="FILE", help="Where the list goes.  [default: stdout]")
@@ -40,5 +45,5 @@ def shard(
         typer.echo(json.dumps(pods))
         return
     write_result(pods_file, json.dumps(pods))
-    due = sum(map(len, dealt.pods))
-    typer.echo(f"shard {shard} of {run}: {due} tile-years in {len(pods)} pods, {dealt.made} there already")
+    due = counted(sum(map(len, dealt.pods)), "tile-year")
+    typer.echo(f"shard {shard} of {run}: {due} in {counted(len(pods), 'pod')}, {dealt.made} there already")

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from betaearth.cli.cluster import ContextOption, NamespaceOption, ServerOption
+from betaearth.cli.cluster_options import AnyRunArgument, ContextOption, NamespaceOption, ServerOption
 from betaearth.cli.options import JsonOption, settings_from
 
 if TYPE_CHECKING:
     from betaearth.cluster.options import ClusterOptions
     from betaearth.cluster.workflows import Workflows
 
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="Name of the run, which is that of its Workflow.  [default: all]")
-]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Go on until the run is over.")]
 FailedOption = Annotated[bool, typer.Option("--failed", help="List every tile-year that failed, and no others.")]
 
 
 def status(
-    run: RunArgument = None,
+    run: AnyRunArgument = None,
     *,
     watch: WatchOption = False,
     failed: FailedOption = False,

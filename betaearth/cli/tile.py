@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -53,7 +54,10 @@ def tile(
     refresh: RefreshOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make one tile-year and print its manifest, or several with one manifest a line. A workflow's pod runs this."""
+    """Make one tile-year and print its manifest, or several with one manifest a line. A workflow's pod runs this.
+
+    On a terminal the manifest of one tile-year is indented; whatever else reads it gets a manifest a line.
+    """
     from betaearth import wiring
     from betaearth.pipeline.batch import check_planned, run_batch
     from betaearth.pipeline.job import check_year, tile_year
@@ -66,8 +70,8 @@ def tile(
     asked = [(grid.cell(name.cell), check_year(name.year)) for name in named]
 
     def done(manifest: Manifest) -> None:
-        said = manifest.to_bytes().decode() if len(asked) == 1 else f"{manifest.model_dump_json()}\n"
-        typer.echo(said, nl=False)
+        indent = 2 if len(asked) == 1 and sys.stdout.isatty() else None
+        typer.echo(manifest.model_dump_json(indent=indent))
 
     with progress(verbose=verbose) as emit:
         workshop = wiring.open_workshop(settings, emit)

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,16 @@ def opened(
     return words
 
 
+@contextmanager
+def usage_of(ctx: Any) -> Iterator[None]:  # noqa: ANN401  # Typer keeps its Context private
+    """Let a wrong word be told of as Typer tells of one: with the command's usage, and where its help is."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.ctx = ctx
+        raise
+
+
 def _held(text: str, allowed: Mapping[str, Spelling], unused: Mapping[str, Spelling]) -> Iterator[str]:
     try:
         remaining = deque(shlex.split(text))
@@ -140,9 +151,13 @@ def _held(text: str, allowed: Mapping[str, Spelling], unused: Mapping[str, Spell
 
 
 def _values(remaining: deque[str], most: int | None) -> Iterator[str]:
-    """Take the words that belong to an option: up to so many pieces, or to the next option."""
+    """Take the words that belong to an option: up to so many pieces, or to the next option.
+
+    Where so many pieces are wanted they may be numbers below 0; a list ends at whatever begins with a dash.
+    """
     pieces = 0
-    while remaining and not remaining[0].startswith("--") and (most is None or pieces < most):
+    option = "-" if most is None else "--"
+    while remaining and not remaining[0].startswith(option) and (most is None or pieces < most):
         word = remaining.popleft()
         pieces += len(_pieces([word])) if most != 1 else 1
         yield word

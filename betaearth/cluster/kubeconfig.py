@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cluster.errors import quoted
+from betaearth.cluster.names import check_namespace
 from betaearth.errors import ConfigError
 from betaearth.storage.discretion import discreet
 
@@ -78,6 +79,17 @@ def bounded_retries() -> Any:  # noqa: ANN401  # a urllib3.Retry; the library is
     )
 
 
+def named_namespace(options: ClusterOptions, environ: Mapping[str, str] | None = None) -> str | None:
+    """Find the namespace that is set, or that `ARGO_NAMESPACE` names; None where neither does.
+
+    Raises:
+        ConfigError: no namespace can have this name.
+    """
+    environ = os.environ if environ is None else environ
+    named = options.namespace or environ.get("ARGO_NAMESPACE")
+    return check_namespace(named) if named else None
+
+
 def namespace_of(options: ClusterOptions, environ: Mapping[str, str] | None = None) -> str:
     """Find the namespace: what is set, `ARGO_NAMESPACE`, the context's, the pod's own, or `default`.
 
@@ -85,8 +97,7 @@ def namespace_of(options: ClusterOptions, environ: Mapping[str, str] | None = No
         ConfigError: the kubeconfig is wrong, or has no such context.
     """
     environ = os.environ if environ is None else environ
-    named = options.namespace or environ.get("ARGO_NAMESPACE")
-    if named:
+    if named := named_namespace(options, environ):
         return named
     if files := _files(environ):
         return str(_context(files, options.context).get("namespace") or "default")

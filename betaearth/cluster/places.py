@@ -1,23 +1,27 @@
-"""What of the places that a command line names pods can reach: nothing that lies on this machine."""
+"""What of the places that a command line names pods can take: nothing that lies on this machine, nor what is none."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
-from betaearth.errors import DataError
+from betaearth.errors import ConfigError, DataError
+from betaearth.inference.fetching import repository_of
 from betaearth.nn.variants import named_variant
 from betaearth.nn.weight_files import SUFFIXES
+from betaearth.storage.discretion import discreet
 from betaearth.storage.open import local_path
+from betaearth.storage.s3_uri import parse_s3_store
 
 OF_PODS = ("/baked", "/cache")
-"""Folders of the image, or of a volume that pods mount: weights may lie there."""
+"""Folders of the image, or of a volume that pods mount: weights and profiles may lie there."""
 _LOCAL = (".", "/", "~", "file:")
-"""How paths of this machine begin that no name of a variant does."""
+"""How paths of this machine begin that no name of a variant or a source does."""
+_OF_SOURCES = (".json", ".geojson", ".toml")
 
 
-def refuse_local(*, store: str | None, source: str | None, model: str | None) -> None:
-    """Refuse what lies on this machine, where no pod can reach it.
+def check_places(*, store: str | None, source: str | None, model: str | None) -> None:
+    """Refuse what a pod would refuse minutes later: what lies on this machine, and what is nothing at all.
 
     Args:
         store: where products are to go; None or empty where it is left to the cluster's settings, as with the others.
@@ -25,26 +29,64 @@ def refuse_local(*, store: str | None, source: str | None, model: str | None) ->
         model: variant, hub id or place of weights.
 
     Raises:
-        DataError: one of them does.
-        ConfigError: the store's URI is none.
+        DataError: one of them lies on this machine.
+        ConfigError: the store's URI is none, or there is no such source or variant.
     """
-    if store and local_path(store) is not None:
+    if store:
+        _check_store(store)
+    if source and not _is_of_pods(source):
+        _check_source(source)
+    if model and not _is_of_pods(model):
+        _check_model(model)
+
+
+def _check_store(store: str) -> None:
+    if local_path(store) is not None:
         raise DataError(f"--store {store} lies on this machine: pods see s3://bucket/prefix alone")
-    if source and Path(source).suffix and Path(source).expanduser().exists():
-        raise DataError(f"--source {source} lies on this machine, where no pod can read it: give an address or a name")
-    if model and _is_local_weights(model):
+    parse_s3_store(store)
+
+
+def _check_source(source: str) -> None:
+    # Here, since they bring what reads rasters, which a submission without a source can do without.
+    from betaearth.scenes.options import ReadingOptions
+    from betaearth.scenes.profile import built_in_names
+    from betaearth.scenes.sources import open_source
+
+    if source not in built_in_names() and _is_local_source(source):
+        raise DataError(
+            f"--source {source} lies on this machine, where no pod can read it: give a name, or an address (https:// "
+            "or s3://)"
+        )
+    open_source(source, cache=Path(OF_PODS[1]), reading=ReadingOptions(cache=False))
+
+
+def _is_local_source(source: str) -> bool:
+    path = local_path(source)
+    return path is not None and (source.startswith(_LOCAL) or path.suffix in _OF_SOURCES or path.expanduser().exists())
+
+
+def _check_model(model: str) -> None:
+    if named_variant(model) is not None:
+        return
+    if _is_local_weights(model):
         raise DataError(
             f"--model {model} lies on this machine, where no pod can read it: give a variant, a hub id, or a place "
             f"that pods have below {' or '.join(OF_PODS)}"
         )
+    if "://" in model:
+        raise ConfigError(
+            f"--model {discreet(model)} is an address, and pods fetch weights from the hub: give a variant or a hub id "
+            "(owner/name), and in the chart's settings BETAEARTH_WEIGHTS__MIRROR where they are to come from elsewhere"
+        )
+    repository_of(model)
 
 
 def _is_local_weights(model: str) -> bool:
-    path = PurePosixPath(normpath(model))
-    if any(path.is_relative_to(folder) for folder in OF_PODS):
-        return False
     if model.startswith(_LOCAL):
         return True
-    if "://" in model or named_variant(model) is not None:
-        return False
-    return path.suffix in SUFFIXES or Path(model).is_dir()
+    return "://" not in model and (PurePosixPath(model).suffix in SUFFIXES or Path(model).exists())
+
+
+def _is_of_pods(place: str) -> bool:
+    path = PurePosixPath(normpath(place))
+    return any(path.is_relative_to(folder) for folder in OF_PODS)

@@ -175,7 +175,7 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
         r"(?:[Ss]topped|[Ss]hut ?down) with strategy|[Ww]orkflow is stopped|[Tt]erminated by",
         "stopped",
         "the run was stopped",
-        "`betaearth resubmit RUN` goes on where it stopped",
+        "`betaearth resubmit RUN` makes what is missing",
     ),
     (
         r"Waiting for (?P<what>\S+) lock",

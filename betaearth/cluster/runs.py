@@ -16,7 +16,7 @@ ROUNDS = 3
 """Times that shards are looked for while a run is ended: one may just be made."""
 EXIT_KINDS: tuple[tuple[int, type[Exception], str], ...] = (
     (78, ConfigError, "the set-up of its pods must change first (exit code 78)"),
-    (75, TransientError, "its pods could not reach what they need (exit code 75); resubmit it later"),
+    (75, TransientError, "its pods could not reach what they need (exit code 75): `betaearth resubmit {name}` later"),
     (65, DataError, "tile-years have no product (exit code 65)"),
 )
 """Exit code of a pod, what the run's failure is to us, and what is said of it; the first that occurred counts."""
@@ -134,7 +134,7 @@ def raise_failure(workflow: Mapping[str, Any]) -> None:
     codes = {node.exit_code for node in nodes if node.phase in {"Failed", "Error"}}
     for code, kind, sentence in EXIT_KINDS:
         if code in codes:
-            raise kind(f"{name}: {sentence}; `betaearth status {name}` tells which")
+            raise kind(f"{name}: {sentence.format(name=name)}; `betaearth status {name}` tells which")
     said = (workflow.get("status") or {}).get("message") or "it says no more"
     kind = TransientError if phase == "Error" else DataError
     raise kind(f"{name}: {phase}: {said}; `betaearth status {name}` tells more")

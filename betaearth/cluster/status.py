@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from betaearth.cluster.nodes import FINAL
 from betaearth.cluster.parts import SHARD, Part, State, Step, TileYear
 from betaearth.cluster.reasons import Reason
+from betaearth.pipeline.counting import counted
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _notes(region: Part | None, children: Mapping[str, Part], shards: Mapping[st
     gone = [shard for shard, state in shards.items() if shard not in children and state is State.DONE]
     if gone:
         yield (
-            f"{len(gone)} shards are done and their Workflows removed: their tile-years are not counted here; "
+            f"the tile-years of {counted(len(gone), 'shard')} are not counted here, which are done and removed: "
             f"`runs/{region.name if region else '...'}/report.json` in the store counts them"
         )
     unlisted = [
@@ -135,8 +136,8 @@ def _notes(region: Part | None, children: Mapping[str, Part], shards: Mapping[st
     ]
     if unlisted:
         size = region.arguments.get("shard-size", "") if region else ""
-        bound = f", at most {len(unlisted) * int(size)}," if size.isdigit() else ""
-        yield f"{len(unlisted)} shards have not listed their tile-years yet: these{bound} are not counted"
+        bound = f", {len(unlisted) * int(size):,} at most," if size.isdigit() else ""
+        yield f"the tile-years of {counted(len(unlisted), 'shard')}{bound} are not counted: no list of them is made yet"
 
 
 def _some(names: list[str], shown: int = 3) -> str:

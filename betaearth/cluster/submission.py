@@ -14,6 +14,7 @@ from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.region import Region
 from betaearth.pipeline.job import check_year
+from betaearth.storage.s3_uri import SCHEME, parse_s3_uri
 
 REGION_TEMPLATE = "betaearth-region"
 REGION_LABELS = {
@@ -123,26 +124,28 @@ def geojson_words(word: str) -> dict[str, str]:
 
     Raises:
         DataError: there is no such file, it holds no areas on Earth, or it is too large to travel with a Workflow.
+        ConfigError: the address names no bucket.
     """
     text = word.strip()
-    if text.startswith(("https://", "http://", "s3://")):
+    if text.startswith(SCHEME) and not parse_s3_uri(text)[1]:
+        raise DataError(f"{text} names a bucket alone: write s3://bucket/key of the GeoJSON")
+    if text.startswith(("https://", "http://", SCHEME)):
         return {"geojson": text}
-    document = _document(text)
-    Region.from_geojson(document)
+    where = "the GeoJSON that was given as text" if text.startswith("{") else text
+    document = _document(text, where)
+    Region.from_geojson(document, name=where)
     compact = json.dumps(_bare(document), separators=(",", ":"))
     if len(compact) > LARGEST_GEOJSON:
         raise DataError(
-            f"the GeoJSON has {len(compact) / 1000:.0f} kB, and at most {LARGEST_GEOJSON // 1000} kB travel with a "
-            "Workflow: upload it and give its s3:// or https:// address, or simplify its outline"
+            f"{where} has {len(compact) / 1000:.0f} kB of GeoJSON, and at most {LARGEST_GEOJSON // 1000} kB travel "
+            "with a Workflow: upload it and give its s3:// or https:// address, or simplify its outline"
         )
     return {"geojson": compact}
 
 
-def _document(text: str) -> dict[str, Any]:
+def _document(text: str, where: str) -> dict[str, Any]:
     """Read GeoJSON from text or from a file."""
-    where = "the GeoJSON that was given as text"
     if not text.startswith("{"):
-        where = text
         try:
             text = Path(text).expanduser().read_text()
         except (OSError, UnicodeDecodeError) as error:
@@ -151,7 +154,7 @@ def _document(text: str) -> dict[str, Any]:
             ) from error
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is no JSON: {error}; give a GeoJSON document") from error
     if not isinstance(document, dict):
         raise DataError(f"{where} is no GeoJSON: it is no object with a `type` such as FeatureCollection")
@@ -167,11 +170,15 @@ def _bare(document: Mapping[str, Any]) -> dict[str, Any]:
     return dict(document)
 
 
-def workflow_of(submission: Submission) -> dict[str, Any]:
+def workflow_of(submission: Submission, namespace: str | None = None) -> dict[str, Any]:
     """Write the Workflow of a submission: the same that an argo-server makes of it.
 
     It names the template and gives arguments, and nothing else, so that a controller with `templateReferencing: Strict`
     takes it; the ServiceAccount is the template's.
+
+    Args:
+        submission: of a region.
+        namespace: that the document names; None leaves it to the request that brings it.
     """
     arguments = [{"name": name, "value": value} for name, value in submission.parameters.items()]
     return {
@@ -179,6 +186,7 @@ def workflow_of(submission: Submission) -> dict[str, Any]:
         "kind": "Workflow",
         "metadata": {
             "generateName": submission.generate_name,
+            **({"namespace": namespace} if namespace else {}),
             "labels": {**submission.labels, FROM_TEMPLATE: submission.template},
         },
         "spec": {

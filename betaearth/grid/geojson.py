@@ -15,13 +15,15 @@ from betaearth.errors import DataError
 _Ring = list[tuple[float, float]]
 
 
-def read_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
+def read_area(source: str | Path | Mapping[str, Any], *, name: str | None = None) -> shapely.Geometry:
     """Read a GeoJSON document and unite its polygons.
 
     Self-intersections are repaired. Members other than the geometry are ignored.
 
     Args:
         source: path of a file, or the parsed document.
+        name: what messages call it, such as the address that it came from, without query; None: the path of a file,
+            `GeoJSON` for a document.
 
     Returns:
         A valid Polygon or MultiPolygon of (lon, lat), degrees.
@@ -29,8 +31,8 @@ def read_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
     Raises:
         DataError: no such file, no GeoJSON, nested too deeply, other geometries than areas, no area, or off the globe.
     """
-    name = "GeoJSON" if isinstance(source, Mapping) else str(source)
-    document = source if isinstance(source, Mapping) else _load(Path(source))
+    name = name or ("GeoJSON" if isinstance(source, Mapping) else str(source))
+    document = source if isinstance(source, Mapping) else _load(Path(source), name)
     try:
         polygons = [shapely.Polygon(rings[0], rings[1:]) for rings in _polygons(document, name)]
     except RecursionError as error:
@@ -42,13 +44,13 @@ def read_area(source: str | Path | Mapping[str, Any]) -> shapely.Geometry:
     return shapely.union_all(areas)
 
 
-def _load(path: Path) -> object:
+def _load(path: Path, name: str) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; give a GeoJSON file") from error
+        raise DataError(f"{name} cannot be read: {error.strerror}; give a GeoJSON file") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON: {error}; give a GeoJSON file") from error
+        raise DataError(f"{name} is no JSON: {error}; give a GeoJSON file") from error
 
 
 def _polygons(node: object, name: str) -> Iterator[list[_Ring]]:

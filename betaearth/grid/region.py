@@ -40,16 +40,17 @@ class Region:
         return cls((checked_bounds(bbox),))
 
     @classmethod
-    def from_geojson(cls, source: str | Path | Mapping[str, Any]) -> Region:
+    def from_geojson(cls, source: str | Path | Mapping[str, Any], *, name: str | None = None) -> Region:
         """Make the region of all polygons of a GeoJSON document.
 
         Args:
             source: path of a file, or the parsed document.
+            name: what messages call it, as in `read_area`.
 
         Raises:
             DataError: there is no such file, or it holds no areas on Earth.
         """
-        outline = read_area(source)
+        outline = read_area(source, name=name)
         return cls(tuple(part.bounds for part in shapely.get_parts(outline)), outline)
 
     @classmethod

@@ -24,7 +24,7 @@ def check_planned(job: TileYear, request: str | None) -> None:
     if request is not None and not job.digest.startswith(request):
         raise ConfigError(
             f"{job.name} {job.year} would be of the request {job.digest[: len(request)]}, not {request}: settings, "
-            "options or weights are not those that the run was planned with; submit the region again"
+            "options or weights are not those that the run was planned with; `betaearth resubmit` plans anew"
         )
 
 

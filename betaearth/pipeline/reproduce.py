@@ -31,13 +31,13 @@ from betaearth.pipeline.reproduction import (
     Reproduction,
     Verdict,
 )
-from betaearth.pipeline.scratch import scratch_folder
 from betaearth.products.comparison import Agreement, compare_products
 from betaearth.products.draft import Draft
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.storage.discretion import hush_loggers
+from betaearth.storage.scratch import scratch_folder
 
 OpenSource = Callable[[str], Source]
 """Called with what `--source` takes."""

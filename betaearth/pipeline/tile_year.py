@@ -12,7 +12,6 @@ from betaearth.pipeline.annual import compute_annual
 from betaearth.pipeline.choice import choose
 from betaearth.pipeline.job import TileYear, warn_unfinished
 from betaearth.pipeline.provenance import describe, finished, render
-from betaearth.pipeline.scratch import scratch_folder
 from betaearth.pipeline.upstream import unchanged
 from betaearth.products.draft import Draft
 from betaearth.products.keys import manifest_key, parse_manifest_key, product_prefix
@@ -21,6 +20,7 @@ from betaearth.products.product import commit_product
 from betaearth.scenes.model import Source
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.stac.versions import read_manifest
+from betaearth.storage.scratch import scratch_folder
 from betaearth.storage.store import Store
 
 

@@ -17,6 +17,8 @@ from functools import partial
 from pydantic import ValidationError
 
 from betaearth.errors import DataError, TransientError
+from betaearth.pipeline.counting import counted
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
 from betaearth.pipeline.plan import Planned, held_manifests
 from betaearth.pipeline.runs import plan_record, record_bytes, shards_of
 from betaearth.products.runs import (
@@ -36,10 +38,6 @@ from betaearth.products.runs import (
 )
 from betaearth.storage.store import Store
 
-MOST_SHARDS = 1000
-"""Shards of a run: the workflow of a region has a node and a child workflow for each."""
-LARGEST_SHARD = 1000
-"""Tile-years of a shard: its workflow has a node for each pod."""
 AT_ONCE = 16
 """Records that are read or written at once."""
 NAMED = 10
@@ -70,7 +68,8 @@ class Outcome:
         """Say what is lost, and name the first of it."""
         first = ", ".join(f"{entry.cell} {entry.year}" for entry in self.lost[:NAMED])
         more = f" and {len(self.lost) - NAMED} more" if len(self.lost) > NAMED else ""
-        return f"{len(self.lost)} of {self.made + len(self.lost)} tile-years have no product: {first}{more}"
+        whole = counted(self.made + len(self.lost), "tile-year")
+        return f"{len(self.lost)} of {whole} without a product: {first}{more}"
 
 
 def find_plan(store: Store, run: str) -> RunPlan | None:
@@ -193,7 +192,7 @@ def read_shard(store: Store, plan: RunPlan, shard: str) -> list[ShardEntry]:
     key = shard_key(plan.run, index)
     data = store.read(key, limit=LARGEST)
     if plan.digests and hashlib.sha256(data).hexdigest() != plan.digests[index]:
-        raise DataError(f"{key} is not what the run's plan speaks of: submit the region again under another name")
+        raise DataError(f"{key} is not what the run's plan speaks of: `betaearth resubmit {plan.run}` plans anew")
     return shard_from_bytes(data, where=key)
 
 

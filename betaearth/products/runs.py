@@ -89,7 +89,7 @@ class RunPlan(Record):
     def _counts(self) -> RunPlan:
         """Hold the digests against the number of shards."""
         if self.digests and len(self.digests) != self.shards:
-            raise ValueError(f"{len(self.digests)} digests are not those of {self.shards} shards")
+            raise ValueError(f"the plan counts shards: {self.shards}, and has digests: {len(self.digests)}")
         return self
 
 

@@ -7,10 +7,8 @@ looks. rustac makes rows of Items, and Items of rows; parts are made of parts in
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import rustac
@@ -19,6 +17,7 @@ from betaearth.errors import DataError
 from betaearth.stac.document import Document
 from betaearth.stac.mirror_rows import Row, from_row, place_of, to_row
 from betaearth.stac.mirror_tables import merged, versions
+from betaearth.storage.scratch import scratch_folder
 
 PARQUET = "application/vnd.apache.parquet"
 _AT_ONCE = 1_024
@@ -94,8 +93,8 @@ def compacted(parts: Sequence[bytes], *, without: Set[str] = frozenset()) -> byt
 
 
 def _written(rows: list[Document]) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
-        path = Path(folder) / "part.parquet"
+    with scratch_folder() as folder:
+        path = folder / "part.parquet"
         try:
             rustac.write_sync(str(path), rows, format="geoparquet", parquet_compression="zstd(1)")
         except rustac.RustacError as error:
@@ -104,8 +103,8 @@ def _written(rows: list[Document]) -> bytes:
 
 
 def _items(data: bytes, where: str) -> Iterator[Document]:
-    with tempfile.TemporaryDirectory(prefix="betaearth-mirror-") as folder:
-        path = Path(folder) / "part.parquet"
+    with scratch_folder() as folder:
+        path = folder / "part.parquet"
         path.write_bytes(data)
         try:
             found = rustac.read_sync(str(path), format="geoparquet", set_self_link=False)

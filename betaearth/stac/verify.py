@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from betaearth.errors import DataError
 from betaearth.products.product import EMBEDDINGS, QUALITY
@@ -32,6 +31,7 @@ from betaearth.stac.verification import Findings, Verification
 from betaearth.stac.versions import StoredManifest, item_bytes
 from betaearth.storage.discretion import hush_loggers
 from betaearth.storage.locations import Location
+from betaearth.storage.scratch import scratch_folder
 
 FILES = {**assets.FILES, MANIFEST_ASSET: "manifest.json"}
 """Asset to the name of the copy that is looked at."""
@@ -54,8 +54,8 @@ def verify(item: Location, validator: Validator) -> Verification:
     hush_loggers()
     data = item.read(LARGEST_ITEM)
     findings = Findings(str(item))
-    with TemporaryDirectory(prefix="betaearth-") as name:
-        _Examination(item, data, validator, findings, Path(name)).run()
+    with scratch_folder() as folder:
+        _Examination(item, data, validator, findings, folder).run()
     return findings.verification()
 
 

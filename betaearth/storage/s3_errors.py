@@ -27,7 +27,14 @@ _THROTTLED = {
     "429",
 }
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
-_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "401", "403", "Forbidden"}
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "401", "403", "Forbidden"}
+_NEEDS = {
+    "written": "s3:PutObject",
+    "deleted": "s3:DeleteObject",
+    "listed": "s3:ListBucket",
+    "read": "s3:GetObject, and s3:ListBucket, or what is not there looks forbidden",
+}
+"""What a policy must allow, by what is done."""
 _ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 
 _MEANINGS: tuple[tuple[set[str] | frozenset[str], type[Exception], str], ...] = (
@@ -61,10 +68,14 @@ _MEANINGS: tuple[tuple[set[str] | frozenset[str], type[Exception], str], ...] = 
     ),
     (_THROTTLED, TransientError, "{uri}: the server cannot answer now ({status} {code})"),
     (
+        {"SignatureDoesNotMatch"},
+        ConfigError,
+        "{uri} may not be {done} ({code}): the secret key is not that of the key id, or this machine's clock is wrong",
+    ),
+    (
         _REFUSED,
         ConfigError,
-        "{uri} may not be {done} ({code}): check the credentials and their policy, which must allow s3:ListBucket too, "
-        "or what is not there looks forbidden",
+        "{uri} may not be {done} ({code}): check the credentials and their policy, which must allow {needs}",
     ),
 )
 """Codes or HTTP statuses, what they are to us, and what is said of them; the first that fits counts."""
@@ -134,7 +145,7 @@ def _translated(error: ClientError, uri: str, done: str) -> Exception | None:
     for said in (code, str(status)):
         for codes, kind, sentence in _MEANINGS:
             if said in codes and not (said == "404" and code not in MISSING):
-                return kind(sentence.format(uri=uri, done=done, code=code, status=status))
+                return kind(sentence.format(uri=uri, done=done, code=code, status=status, needs=_NEEDS.get(done, done)))
     if status >= 500:
         return TransientError(f"{uri}: the server cannot answer now ({status} {code})")
     return None

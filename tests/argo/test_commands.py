@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from betaearth.cli.main import app
+from betaearth.grid.majortom import MajorTomGrid
+from betaearth.grid.region import Region
 from betaearth.pipeline.workflow_runs import shard_ids
 from betaearth.products.runs import RunPlan, ShardEntry, plan_key, shard_bytes, shard_key
 from tests.argo.expressions import rendered
-from tests.argo.manifests import Bundle, Document
+from tests.argo.manifests import ARGO, Bundle, Document
 from tests.argo.resolver import LISTED
 
 RUN = "betaearth-region-x7k2p"
@@ -141,6 +144,57 @@ def test_options_of_a_tile_pod_alone_do_not_trouble_the_plan(bundle: Bundle) -> 
 
     assert parsed(arguments(bundle, "tile-year", values))["device"] == "cpu"
     assert parsed(arguments(bundle, "plan", values))["max_cloud"] == 5.0
+
+
+@pytest.mark.parametrize("name", ["plan", "tile-year"])
+def test_what_has_a_parameter_of_its_own_wins_over_the_options(bundle: Bundle, name: str) -> None:
+    options = "--model hilr --source earth-search --max-cloud 5"
+
+    got = parsed(arguments(bundle, name, {**REQUIRED, "options": options, "model": "demo", "source": "synthetic"}))
+    assert (got["model"], got["source"], got["max_cloud"]) == ("demo", "synthetic", 5.0)
+    alone = parsed(arguments(bundle, name, {**REQUIRED, "options": options}))
+    assert (alone["model"], alone["source"]) == ("hilr", "earth-search")
+    described = {
+        bundle.parameters(name)["options"]["description"]
+        for name in bundle.templates
+        if "options" in bundle.parameters(name)
+    }
+    assert all("what has a parameter wins" in words for words in described)
+
+
+def test_how_many_tile_years_a_pod_takes_is_said(bundle: Bundle) -> None:
+    for name in ("betaearth-region", "betaearth-shard"):
+        description = bundle.parameters(name)["tiles-per-pod"]["description"]
+        least, most = map(int, re.findall(r"(\d+) to (\d+)", description)[0])
+        for taken in (least, most):
+            got = parsed(arguments(bundle, "list", {**REQUIRED, "tiles-per-pod": str(taken)}))
+            assert got["tiles_per_pod"] == taken
+        for refused in (least - 1, most + 1):
+            with pytest.raises(Exception, match=r"should be (greater|less) than or equal"):
+                parsed(arguments(bundle, "list", {**REQUIRED, "tiles-per-pod": str(refused)}))
+
+
+def test_the_example_is_where_it_says_and_needs_nothing(bundle: Bundle) -> None:
+    """An operator's first run: a place that the map confirms, no account, no download."""
+    text = (ARGO / "examples" / "example-region.yaml").read_text()
+    (box,) = re.findall(r"Bavarian Forest \(bbox ([\d. ]+)\)", text)
+    west, south, east, north = map(float, box.split())
+    starter = bundle.starters["example-region.yaml Workflow"]["spec"]["arguments"]["parameters"]
+    given = {entry["name"]: entry["value"] for entry in starter}
+
+    cells = [MajorTomGrid().cell(id) for id in given["cells"].split()]
+    assert len(cells) == 2
+    for cell in cells:
+        cell_west, cell_south, cell_east, cell_north = cell.bounds
+        assert west <= (cell_west + cell_east) / 2 <= east
+        assert south <= (cell_south + cell_north) / 2 <= north
+    assert {cell.id for cell in cells} <= {
+        cell.id for cell in Region.from_bbox([west, south, east, north]).cells(MajorTomGrid())
+    }
+    # Bavaria by its corners on the map: 8.97 to 13.84 east, 47.27 to 50.57 north.
+    assert 8.97 < west < east < 13.84
+    assert 47.27 < south < north < 50.57
+    assert (given["source"], given["model"]) == ("synthetic", "demo")
 
 
 def test_a_value_is_never_an_option(bundle: Bundle) -> None:

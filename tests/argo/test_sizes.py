@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from betaearth.pipeline.workflow_runs import LARGEST_SHARD, MOST_SHARDS
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
 from tests.argo import objects
 from tests.argo.expressions import rendered
 from tests.argo.manifests import Bundle, Document

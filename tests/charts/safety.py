@@ -70,7 +70,8 @@ def _container_problems(container: Document) -> Iterator[str]:
 def unmounted(spec: Document) -> list[str]:
     """Mounts of a pod that name no volume of it."""
     volumes = {volume["name"] for volume in spec.get("volumes", [])}
-    mounts = [mount for container in spec["containers"] for mount in container.get("volumeMounts", [])]
+    containers = [*spec.get("initContainers", []), *spec["containers"]]
+    mounts = [mount for container in containers for mount in container.get("volumeMounts", [])]
     return [f"{mount['mountPath']}: no volume {mount['name']}" for mount in mounts if mount["name"] not in volumes]
 
 

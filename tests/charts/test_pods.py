@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from betaearth.nn.weight_cache import RECORD_NAME, FetchedRecord, WeightCache
 from tests.charts.rendered import (
     NAMES,
     Document,
@@ -16,7 +21,7 @@ from tests.charts.rendered import (
     the,
     workflow_pods,
 )
-from tests.charts.safety import unmounted
+from tests.charts.safety import unmounted, unrestricted
 
 NVIDIA = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
@@ -108,7 +113,7 @@ def test_that_it_is_placed_as_planning_is_whatever_is_given(values: str) -> None
     planning = patch(values, "cpu-pod")
 
     assert patch(values, "shard-pod") == {
-        key: value for key, value in planning.items() if key not in {"containers", "volumes"}
+        key: value for key, value in planning.items() if key not in {"containers", "initContainers", "volumes"}
     }
 
 
@@ -139,6 +144,62 @@ def test_that_a_claim_takes_the_place_of_the_cache() -> None:
             "persistentVolumeClaim": {"claimName": "betaearth-weights", "readOnly": True},
         }
         assert volumes["scratch"] == {"name": "scratch", "emptyDir": {"sizeLimit": "8Gi"}}
+
+
+def cache_of(spec: Document) -> str:
+    (found,) = (each["value"] for each in main_of(spec)["env"] if each["name"] == "BETAEARTH_CACHE")
+    return str(found)
+
+
+@pytest.mark.parametrize("values", NAMES)
+def test_that_every_pod_can_write_its_cache(values: str) -> None:
+    """Synthetic imagery and areas of OpenStreetMap are written there, and the root is read-only."""
+    for spec in [pod["spec"] for pod in workflow_pods(installed(values))]:
+        paths = {mount["mountPath"]: mount["name"] for mount in main_of(spec)["volumeMounts"]}
+        above = next(path for path in sorted(paths, reverse=True) if Path(cache_of(spec)).is_relative_to(path))
+        (volume,) = (each for each in spec["volumes"] if each["name"] == paths[above])
+        assert volume.keys() == {"name", "emptyDir"}
+
+
+@pytest.mark.parametrize("values", ["cpu", "gpu"])
+def test_that_weights_of_a_filled_cache_are_found_in_the_one_that_is_written(values: str, tmp_path: Path) -> None:
+    """The first container's own command, on folders in the places of its volumes."""
+    content, commit = b"weights", "0" * 40
+    filled = tmp_path / "cache" / "weights" / "owner--name" / commit
+    filled.mkdir(parents=True)
+    (filled / "model.safetensors").write_bytes(content)
+    record = FetchedRecord(
+        repo="owner/name",
+        source="https://hub.example.org",
+        origin=f"owner/name@{commit}/model.safetensors",
+        revision=None,
+        commit=commit,
+        file="model.safetensors",
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        licence=None,
+        fetched=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+    (filled / RECORD_NAME).write_text(record.model_dump_json())
+    for spec in [pod["spec"] for pod in workflow_pods(installed(values))]:
+        (link,) = (each for each in spec["initContainers"] if each["name"] == "weights")
+        (mount,) = link["volumeMounts"]
+        scratch = next(each["mountPath"] for each in main_of(spec)["volumeMounts"] if each["name"] == mount["name"])
+        assert f"{scratch}/{mount['subPath']}" == cache_of(spec)
+        written = tmp_path / "scratch" / mount["subPath"]
+        written.mkdir(parents=True, exist_ok=True)
+        words = {"/cache/weights": f"{tmp_path}/cache/weights", f"{mount['mountPath']}/weights": f"{written}/weights"}
+        for _ in range(2):  # a node that restarts it finds its own link
+            subprocess.run([words.get(word, word) for word in link["command"]], check=True)
+        found = WeightCache(written).find("owner/name")
+        assert found is not None
+        assert found.path.read_bytes() == content
+        assert unrestricted(spec, ours="weights") == []
+
+
+def test_that_an_empty_cache_needs_no_link() -> None:
+    assert "initContainers" not in patch("default", "pod")
+    assert "BETAEARTH_CACHE" not in {each["name"] for each in main_of(patch("default", "pod"))["env"]}
 
 
 def test_that_nothing_hides_weights_in_the_image() -> None:

@@ -20,11 +20,12 @@ from betaearth.storage.folder import FolderStore
 
 PROGRAM = """
 import hashlib, sys, threading
+from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from betaearth.cli import ending
 from betaearth.cli.main import guarded
 from betaearth.errors import DataError
-from betaearth.pipeline.scratch import scratch_folder
+from betaearth.storage.scratch import scratch_folder
 
 ending.GRACE_S = float(sys.argv[2])
 
@@ -46,16 +47,39 @@ def computes_in_c():
         ready(folder)
         hashlib.pbkdf2_hmac("sha256", b"", b"", (1 << 31) - 1)
 
+def hold(folder):
+    steps = iter([ready])
+    while True:
+        try:
+            for step in steps:
+                step(folder)
+            threading.Event().wait(60)
+        except SystemExit:
+            pass
+
 def holds_on():
     with scratch_folder() as folder:
-        steps = iter([ready])
-        while True:
-            try:
-                for step in steps:
-                    step(folder)
-                threading.Event().wait(60)
-            except SystemExit:
-                pass
+        hold(folder)
+
+def reads_a_part_of_a_mirror():
+    import rustac
+    from betaearth.stac.mirror_parts import items_of
+    rustac.read_sync = lambda path, **_: hold(Path(path).parent)
+    items_of(b"")
+
+def writes_a_part_of_a_mirror():
+    import rustac
+    from betaearth.stac import mirror_parts
+    rustac.write_sync = lambda path, *_, **__: hold(Path(path).parent)
+    mirror_parts._written([{}])
+
+def verifies():
+    from betaearth.stac import verify
+    class Item:
+        def read(self, limit):
+            return b"{}"
+    verify._Examination.run = lambda self: hold(self.folder)
+    verify.verify(Item(), None)
 
 def leaves_a_thread_behind():
     threading.Thread(target=threading.Event().wait, args=(60,)).start()
@@ -102,6 +126,9 @@ CASES = (
     "holds_on",
     "leaves_a_thread_behind",
     "fails_while_it_unwinds",
+    "reads_a_part_of_a_mirror",
+    "writes_a_part_of_a_mirror",
+    "verifies",
 )
 
 

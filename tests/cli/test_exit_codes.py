@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 
@@ -45,6 +46,24 @@ def raising(error: BaseException) -> object:
 def test_each_error_has_its_code(error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(raising(error)) == code  # type: ignore[arg-type]
     assert (capsys.readouterr().err != "") == (code in {65, 70, 75, 78, 130})
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_an_interruption_is_a_line_of_the_log(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(SystemExit(code))) == code  # type: ignore[arg-type]
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["level"], said["exit_code"]) == ("interrupted", "warning", code)
+    assert "what is finished is kept" in said["message"]
+
+
+def test_an_interruption_is_a_sentence_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert guarded(raising(KeyboardInterrupt())) == 130  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert said.startswith("interrupted: what is finished is kept")
 
 
 def test_a_command_that_returns_is_done() -> None:

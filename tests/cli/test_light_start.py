@@ -27,6 +27,7 @@ def modules_after(code: str) -> set[str]:
         "import betaearth.cli.main",
         "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['--help']))",
         "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['run', '--help']))",
+        "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['submit', '--help']))",
         "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['models', 'list']))",
     ],
 )

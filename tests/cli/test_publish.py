@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import posixpath
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +12,12 @@ import pytest
 
 from betaearth.products.keys import parse_manifest_key
 from betaearth.products.runs import RunPlan, ShardEntry, plan_key, shard_bytes, shard_key
+from betaearth.storage.folder import FolderStore
 from betaearth.storage.open import existing_store
 from tests.cli.conftest import Command
-from tests.stac.conftest import build_manifest, contents_of, key_of
+from tests.stac.conftest import add, build_manifest, contents_of, key_of, store
+
+__all__ = ["add", "store"]
 
 CELLS = ("433U_1046R", "434U_1046R")
 
@@ -62,8 +67,91 @@ def test_a_run_answers_for_its_own_tile_years(spoilt: str, code: int, s3_bucket:
     done = betaearth("publish", "--store", s3_bucket, "--run=run", "--json")
     assert (done.code, [*json.loads(done.out)["skipped"]]) == (code, [manifest]), done.err
     said = betaearth("publish", "--store", s3_bucket, "--run=run").out
-    assert ("1 products of other runs" in said) == (code == 0)
+    assert ("1 product of other runs was not published" in said) == (code == 0)
     assert betaearth("publish", "--store", s3_bucket).code == 65
+
+
+@pytest.fixture
+def run_of(store: FolderStore, add: Callable[..., str]) -> Callable[..., None]:
+    """Plan a run `r` of one shard, whose tile-years are in the store in one of the ways of the publisher."""
+    made: dict[str, Callable[[str], str]] = {
+        "published": lambda cell: add(cell, note="r"),
+        "empty": lambda cell: add(cell, note="r", outcome="empty"),
+        "refused": lambda cell: spoilt(add(cell, note="r")),
+        "lost": lambda cell: add(cell, note="another request"),
+    }
+
+    def spoilt(key: str) -> str:
+        store.delete(key)
+        store.create(key, b"{}")
+        return key
+
+    def plan(**cells: str) -> None:
+        entries = []
+        for state, cell in cells.items():
+            request = build_manifest(cell, note="r").request_digest[:12]
+            folder = posixpath.dirname(made[state](cell))
+            entries.append(ShardEntry(cell=cell, year=2024, prefix=folder, request=request))
+        store.create(shard_key("r", 0), shard_bytes(entries))
+        record = RunPlan(
+            run="r",
+            created=datetime.now(UTC),
+            collections=[],
+            years=[2024],
+            tile_years=len(entries),
+            shards=1,
+            software="here",
+        )
+        store.create(plan_key("r"), record.model_dump_json().encode())
+
+    return plan
+
+
+@pytest.mark.parametrize("scope", [(), ("--shard=00000",)], ids=["run", "shard"])
+def test_a_run_is_told_in_one_line(
+    scope: tuple[str, ...], run_of: Callable[..., None], store: FolderStore, betaearth: Command
+) -> None:
+    run_of(published="433U_1046R", empty="434U_1046R", refused="435U_1046R", lost="436U_1046R")
+    what = "shard 00000 of the run r" if scope else "the run r"
+    words = ("publish", f"--store={store.root}", "--run=r", *scope)
+    for _ in range(2):  # also where nothing is news any more
+        done = betaearth(*words)
+        (line,) = done.out.splitlines()
+        assert line.startswith(
+            f"4 tile-years of {what}: 1 published, 1 empty, 1 refused, 1 without a product; "
+            "`betaearth resubmit r` makes what is missing; "
+        )
+        assert (done.code, "betaearth resubmit r" in done.message) == (65, True)
+        row = json.loads(betaearth(*words, "--json").out)
+        assert (row["made"], row["published"], row["empty"], row["refused"], len(row["lost"])) == (3, 1, 1, 1, 1)
+
+
+def test_a_run_of_a_single_tile_year(run_of: Callable[..., None], store: FolderStore, betaearth: Command) -> None:
+    run_of(published="433U_1046R")
+    done = betaearth("publish", f"--store={store.root}", "--run=r")
+    assert done.code == 0
+    assert done.out.startswith("1 tile-year of the run r: 1 published, 0 empty, 0 without a product; ")
+    assert "resubmit" not in done.out + done.err
+
+
+def test_a_run_with_nothing_but_sea(run_of: Callable[..., None], store: FolderStore, betaearth: Command) -> None:
+    """There is no Collection then, whose catalogs could say so."""
+    run_of(empty="433U_1046R")
+    done = betaearth("publish", f"--store={store.root}", "--run=r")
+    assert done.code == 0
+    assert done.out.startswith("1 tile-year of the run r: 0 published, 1 empty, 0 without a product; 0 files written")
+
+
+def test_schemas_that_are_not_at_hand_are_a_remark(
+    add: Callable[..., str], store: FolderStore, betaearth: Command
+) -> None:
+    add()
+    done = betaearth("publish", f"--store={store.root}")
+    assert "extension" not in done.out
+    (said,) = [event for event in done.events if event["event"] == "schemas"]
+    assert (said["level"], "core STAC and by betaearth's own schema" in said["message"]) == ("info", True)
+    again = betaearth("publish", f"--store={store.root}")
+    assert [event for event in again.events if event["event"] == "schemas"] == []
 
 
 def test_a_shard_that_is_none_is_refused(betaearth: Command, tmp_path: Path) -> None:

@@ -65,10 +65,20 @@ def test_from_plan_to_report(store: str, betaearth: Command, tmp_path: Path, mon
     monkeypatch.setenv("BETAEARTH_IMAGE", "registry.test/betaearth@sha256:1")
     made = betaearth("tile", read(pods)[0]["tile-years"], OPTIONS)
     assert made.code == 0, made.err
-    manifest = json.loads(made.out)
+    (line,) = made.out.splitlines()
+    manifest = json.loads(line)
     assert (manifest["outcome"], manifest["software"]["image"]) == ("product", "registry.test/betaearth@sha256:1")
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout.isatty", lambda: True)
+        shown = betaearth("tile", CELLS[0], 2020, OPTIONS).out
+    (key,) = [key for key in held.list() if key.endswith(".manifest.json")]
+    assert shown.encode() == held.read(key)
     assert json.loads(betaearth("shard", "r", "00000").out) == []
-    assert betaearth("publish", "--run=r", "--shard=00000").code == 0
+    published = betaearth("publish", "--run=r", "--shard=00000")
+    assert published.code == 0, published.err
+    assert published.out.startswith(
+        "1 tile-year of shard 00000 of the run r: 1 published, 0 empty, 0 without a product"
+    )
     lost = betaearth("publish", "--run=r", "--shard=00001", "--json")
     assert (lost.code, CELLS[1] in lost.message) == (65, True)
     assert json.loads(lost.out)["lost"] == [{"cell": CELLS[1], "year": 2020}]

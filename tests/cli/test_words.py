@@ -108,6 +108,31 @@ def test_options_hold_nothing_else(held: str, betaearth: Command) -> None:
     assert (done.code, "--options" in done.err) == (2, True), done.err
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        pytest.param("tile", ("a", "b", "--refresh=maybe"), id="a flag's value"),
+        pytest.param("tile", ("a", "b", "--options=--foo"), id="an option among options"),
+        pytest.param("tile", ("a", "b", "--foo"), id="an unknown option"),
+        pytest.param("tile", ("a",), id="what a command looks at itself"),
+        pytest.param("plan", ("--years=2024", "--bbox", "1", "2"), id="a short list"),
+        pytest.param("plan", ("--years=2024",), id="a lacking area"),
+        pytest.param("plan", ("--years=2024-2020",), id="a span backwards"),
+        pytest.param("run", (), id="a lacking option"),
+        pytest.param("publish", ("--json=2",), id="a flag of a command of the catalog"),
+    ],
+)
+def test_wrong_words_are_told_of_alike(command: str, words: tuple[str, ...], betaearth: Command) -> None:
+    done = betaearth(command, *words)
+    usage, try_help, empty, error = done.err.splitlines()[:4]
+    assert (done.code, empty) == (2, "")
+    assert usage.startswith("Usage: ")
+    assert usage.partition("[OPTIONS]")[0].endswith(f" {command} ")
+    assert try_help.startswith("Try '")
+    assert try_help.endswith(f" {command} --help' for help.")
+    assert error.startswith("Error: ")
+
+
 @pytest.fixture
 def opened_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
     """Settings with which a workshop would be opened; the command ends there."""

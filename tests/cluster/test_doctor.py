@@ -22,6 +22,7 @@ from tests.cluster.doctor_api import TOKEN, serving, write_kubeconfig
 from tests.e2e.loopback_cell import serving as serving_imagery
 from tests.e2e.loopback_cell import write_items
 from tests.planetary_computer import PlanetaryComputer
+from tests.s3_server import S3Server, identities, identity
 from tests.weights_server import WeightsServer
 
 OK, WARNING, FAILED, UNKNOWN = Outcome.OK, Outcome.WARNING, Outcome.FAILED, Outcome.UNKNOWN
@@ -31,6 +32,24 @@ FILES = {"model.safetensors": b"tensors", "config.json": b"{}"}
 
 def look(check: Callable[[], Iterator[Finding]]) -> list[tuple[str, Outcome]]:
     return [(finding.check, finding.outcome) for finding in looked("it", "do this", check)]
+
+
+def key_of(actions: list[str]) -> tuple[str, str]:
+    """Key and secret of a user who may do no more than that."""
+    return f"key-{'-'.join(actions)}", "some-secret"
+
+
+@pytest.fixture(scope="module")
+def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A SeaweedFS server with a bucket `started`, whose users may do some things alone."""
+    server = S3Server(tmp_path_factory.mktemp("guarded"))
+    users = [identity(str(actions), key_of(actions), actions) for actions in (["Read", "List"], ["Write"])]
+    (server.folder / "s3.json").write_text(json.dumps({"identities": [*identities(), *users]}))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 class TestStore:
@@ -65,7 +84,55 @@ class TestStore:
     def test_nothing_there(self, tmp_path: Path) -> None:
         assert [finding.outcome for finding in self.check(str(tmp_path / "none"))] == [WARNING]
         assert not (tmp_path / "none").exists()
-        assert [finding.outcome for finding in self.check(None)] == [WARNING]
+        assert [finding.outcome for finding in self.check(str(tmp_path / "none"), for_cluster=True)] == [
+            WARNING,
+            WARNING,
+        ]
+
+    def test_a_folder_that_nobody_can_make(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert [finding.outcome for finding in self.check(str(tmp_path / "file" / "store"))] == [FAILED]
+
+    def test_none_named_is_a_failure_where_it_was_asked_for(self) -> None:
+        assert [finding.outcome for finding in self.check(None)] == [FAILED]
+        assert [finding.outcome for finding in self.check(None, for_cluster=True)] == [UNKNOWN]
+
+    def test_a_uri_that_is_none_is_told_of_once(self) -> None:
+        assert [finding.outcome for finding in self.check("s3:/bucket", for_cluster=True)] == [FAILED]
+
+    @pytest.mark.parametrize(
+        ("user", "said"),
+        [
+            (("owner-key", "another-secret"), "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID"),
+            (("nobody-key", "another-secret"), "does not know AWS_ACCESS_KEY_ID"),
+        ],
+    )
+    def test_what_to_do_about_wrong_credentials(
+        self,
+        s3_bucket: str,
+        s3_endpoint: str,
+        s3_environment: Callable[..., dict[str, str]],
+        user: tuple[str, str],
+        said: str,
+    ) -> None:
+        s3_environment(s3_endpoint, user=user)
+        (finding,) = self.check(s3_bucket)
+        assert finding.outcome is FAILED
+        assert said in finding.fix
+        assert "another-secret" not in repr(finding)
+
+    @pytest.mark.parametrize(("actions", "said"), [(["Read", "List"], "s3:PutObject"), (["Write"], "s3:ListBucket")])
+    def test_what_to_do_about_a_permission_that_lacks(
+        self,
+        guarded_server: S3Server,
+        s3_environment: Callable[..., dict[str, str]],
+        actions: list[str],
+        said: str,
+    ) -> None:
+        s3_environment(guarded_server.endpoint, user=key_of(actions))
+        (finding,) = self.check("s3://started/earth", for_cluster=True)
+        assert finding.outcome is FAILED
+        assert said in finding.fix
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +284,29 @@ class TestCommand:
 
     def test_a_laptop_without_a_cluster(self, tmp_path: Path) -> None:
         code, out = self.run("--store", str(tmp_path), "--source", "synthetic", "--model", "demo")
-        assert code == 0
-        assert "warning  kubernetes: no cluster is set up here" in out
+        assert code == 78
+        assert "failed   kubernetes: no cluster is set up here" in out
         assert "ok       store" in out
+        assert "looked at: cluster (1 failed), store (1 ok, 1 warning), imagery (1 ok), weights (1 ok)" in out
+        assert "not looked at" not in out
+
+    def test_what_is_left_out_is_said(self, tmp_path: Path) -> None:
+        code, out = self.run("--skip", "cluster,imagery", "--store", str(tmp_path), "--model", "demo")
+        assert code == 0
+        assert out.splitlines()[-2:] == [
+            "looked at: store (1 ok), weights (1 ok)",
+            "not looked at: cluster (--skip), imagery (--skip)",
+        ]
+
+    def test_nothing_looked_at_is_no_success(self) -> None:
+        assert self.run("--skip", "cluster,store,imagery,weights")[0] == 78
+        assert self.run("--skip", "cluster,imagery,weights")[0] == 78
+
+    def test_one_check_is_one_check(self, tmp_path: Path) -> None:
+        result = CliRunner().invoke(
+            app, ["doctor", "--skip", "cluster,imagery", "--store", str(tmp_path), "--model", "-"]
+        )
+        assert str(result.exception) == "1 check failed: weights"
 
     def test_json_has_a_row_a_finding(self, tmp_path: Path) -> None:
         words = ("--store", str(tmp_path), "--source", "synthetic", "--model", "demo")
@@ -231,6 +318,8 @@ class TestCommand:
             "imagery": "ok",
             "weights": "ok",
         }
+        assert said["looked_at"] == {area: {"ok": 1} for area in ("store", "imagery", "weights")}
+        assert said["not_looked_at"] == ["cluster"]
         assert set(said["findings"][0]) == {"check", "outcome", "detail", "fix", "transient"}
 
     def test_a_failure_ends_with_78_and_what_may_pass_with_75(self, hub: WeightsServer, tmp_path: Path) -> None:

@@ -104,11 +104,21 @@ def test_a_cluster_that_does_not_answer_may_do_so_later(
     assert found["kubernetes"].transient
 
 
-def test_no_cluster_at_all_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cluster_at_all_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     found = findings()
-    assert {name: finding.outcome for name, finding in found.items()} == {"kubernetes": WARNING}
+    assert {name: finding.outcome for name, finding in found.items()} == {"kubernetes": FAILED}
+    assert not found["kubernetes"].transient
     assert "--skip cluster" in found["kubernetes"].fix
+
+
+def test_no_cluster_but_an_argo_server(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("ARGO_SERVER", cluster.url)
+    monkeypatch.setenv("ARGO_TOKEN", cluster.token)
+    monkeypatch.setenv("ARGO_NAMESPACE", cluster.world.namespace)
+    found = findings()
+    assert {name: finding.outcome for name, finding in found.items()} == {"argo/server": OK, "kubernetes": UNKNOWN}
 
 
 @pytest.mark.usefixtures("api")

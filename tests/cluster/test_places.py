@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from betaearth.cluster.places import refuse_local
+from betaearth.cluster.places import check_places
 from betaearth.errors import ConfigError, DataError
 
 
 def refuse(*, store: str | None = None, source: str | None = None, model: str | None = None) -> None:
-    refuse_local(store=store, source=source, model=model)
+    check_places(store=store, source=source, model=model)
 
 
 @pytest.mark.parametrize("store", ["out", "./out", "/data/out", "~/out", "file:///data/out"])
@@ -25,9 +25,19 @@ def test_a_store_of_pods(store: str | None) -> None:
     refuse(store=store)
 
 
-def test_a_store_that_is_none() -> None:
-    with pytest.raises(ConfigError, match="lacks a slash"):
-        refuse(store="s3:/bucket/prefix")
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("s3:/bucket/prefix", "lacks a slash"),
+        ("s3://", "names no bucket"),
+        ("s3:///prefix", "names no bucket"),
+        ("gs://bucket/prefix", "names no bucket"),
+        ("s3://bucket/a//b", "is no store"),
+    ],
+)
+def test_a_store_that_is_none(store: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        refuse(store=store)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +68,12 @@ def test_weights_of_this_machine(model: str, tmp_path: Path, monkeypatch: pytest
         None,
         "",
         "robust",
-        "rgb_only",
+        "rgb-only",
+        "demo",
+        "somebody/weights",
         "asterisk-labs/betaearth-segformer-film-robust",
         "/baked/weights/asterisk-labs--betaearth-segformer-film-robust/0123",
         "/cache/mine/model.safetensors",
-        "s3://bucket/model.safetensors",
     ],
 )
 def test_weights_of_pods(model: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +82,43 @@ def test_weights_of_pods(model: str | None, tmp_path: Path, monkeypatch: pytest.
     refuse(model=model)
 
 
-def test_imagery_of_this_machine(tmp_path: Path) -> None:
-    items = tmp_path / "items.json"
-    refuse(source=str(items))
-    items.write_text("{}")
+@pytest.mark.parametrize("model", ["robsut", "s3://bucket/model.safetensors", "https://host/w.pt?sig=secret", "a/b/c"])
+def test_weights_that_nobody_has(model: str) -> None:
+    with pytest.raises(ConfigError, match="variant") as refused:
+        refuse(model=model)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["items.json", "a/b.geojson", "mine.toml", "./api", "here", "file:///items.json"])
+def test_imagery_of_this_machine(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"--source .* lies on this machine"):
-        refuse(source=str(items))
-    refuse(source="earth-search")
+        refuse(source=source)
+
+
+@pytest.mark.parametrize("source", ["earth-serch", "synthetic:x", "s3://bucket/items", "gs://bucket/items.json"])
+def test_imagery_that_nobody_has(source: str) -> None:
+    with pytest.raises(ConfigError, match="is no source: give `earth-search`"):
+        refuse(source=source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        "",
+        "earth-search",
+        "synthetic",
+        "synthetic:7",
+        "https://stac.example.org/v1",
+        "https://example.org/items.json?sig=secret",
+        "s3://bucket/items.json",
+        "/cache/profile.toml",
+    ],
+)
+def test_imagery_of_pods(source: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "earth-search").mkdir()  # the name of a source stays one
+    monkeypatch.chdir(tmp_path)
+    refuse(source=source)
+    assert [path.name for path in tmp_path.iterdir()] == ["earth-search"]

@@ -11,11 +11,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from betaearth.cli import cluster as commands
 from betaearth.cli.main import app
 from betaearth.cluster.runs import await_run, raise_failure
 from betaearth.cluster.submission import workflow_of
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.pipeline.limits import MOST_TILES_PER_POD
+from betaearth.products.runs import SHARD_SIZE
 from tests.cluster.clients import SUBMISSION, cluster, through_argo
 from tests.cluster.server import Cluster
 
@@ -114,6 +115,50 @@ class TestSubmit:
         assert {"name": "options", "value": "--gap-fill"} in document["spec"]["arguments"]["parameters"]
         assert not cluster.asked
 
+    def test_what_is_beyond_the_limit_of_a_pod_is_told_with_the_limits(self) -> None:
+        beyond = str(MOST_TILES_PER_POD + 1)
+        result = invoke(*self.WORDS, "--tiles-per-pod", beyond)
+        assert f"{beyond} is beyond 1 to {MOST_TILES_PER_POD} tile-years" in " ".join(result.stderr.split())
+        assert invoke(*self.WORDS, "--dry-run", "--tiles-per-pod", str(MOST_TILES_PER_POD)).exit_code == 0
+        shard = invoke("shard", RUN, "00000", "--tiles-per-pod", beyond)
+        assert shard.exit_code == 2
+        assert str(MOST_TILES_PER_POD) in shard.stderr
+
+    def test_a_dry_run_names_the_namespace_that_is_set(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        def namespace(*words: str) -> str | None:
+            named = yaml.safe_load(invoke(*words, "--dry-run").stdout)["metadata"].get("namespace")
+            return None if named is None else str(named)
+
+        assert namespace(*self.WORDS) is None
+        assert namespace("submit", "-n", "mars", *self.WORDS[1:]) == "mars"
+        monkeypatch.setenv("ARGO_NAMESPACE", "venus")
+        assert namespace(*self.WORDS) == "venus"
+        monkeypatch.delenv("ARGO_NAMESPACE")
+        tell_run(cluster, phase="Failed", shards=0)
+        assert namespace("resubmit", RUN) == "earth"
+
+    def test_settings_of_this_shell_that_no_pod_gets_are_named_without_values(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in {
+            "BETAEARTH_STORE": "s3://value/here",
+            "BETAEARTH_S3__ENDPOINT": "http://value:9000",
+            "BETAEARTH_SELECTION__MAX_CLOUD": "33",
+            "BETAEARTH_SOURCE": "",
+            "BETAEARTH_CLUSTER__TIMEOUT_S": "5",
+        }.items():
+            monkeypatch.setenv(name, value)
+        (line,) = invoke(*self.WORDS, "--dry-run").stderr.splitlines()
+        assert "BETAEARTH_S3__ENDPOINT, BETAEARTH_SELECTION__MAX_CLOUD, BETAEARTH_STORE of this shell" in line
+        assert "value" not in line.replace("chart's values", "")
+        assert "CLUSTER" not in line
+        (line,) = invoke(*self.WORDS, "--dry-run", "--store", "s3://bucket/c", "--max-cloud", "33").stderr.splitlines()
+        assert "no pod sees BETAEARTH_S3__ENDPOINT of this shell" in line
+
+    @pytest.mark.usefixtures("cluster")
+    def test_without_such_settings_nothing_is_said(self) -> None:
+        assert invoke(*self.WORDS, "--dry-run").stderr == ""
+
     def test_options_in_one_word_are_parsed_like_those_of_tile(self) -> None:
         document = yaml.safe_load(invoke(*self.WORDS, "--dry-run", "--options=--max-cloud=10 --no-gap-fill").stdout)
         given = {entry["name"]: entry["value"] for entry in document["spec"]["arguments"]["parameters"]}
@@ -126,6 +171,8 @@ class TestSubmit:
             ("--options=--store s3://other",),
             ("--cells", "433U_1046R"),
             ("--shard-size", "0"),
+            ("--shard-size", "1001"),
+            ("--tiles-per-pod", "1001"),
             ("--max-cloud", "much"),
         ],
     )
@@ -142,6 +189,10 @@ class TestSubmit:
             (("--bbox=1 2 3 4", "--years", "2024", "--source", __file__), DataError, "lies on this machine"),
             (("--bbox=1 2 3 4", "--years", "2024", "--store", "./out"), DataError, "s3://bucket/prefix"),
             (("--bbox=1 2 3 4", "--years", "2024", "--model", "./weights"), DataError, "lies on this machine"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--store", "s3://"), ConfigError, "names no bucket"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--source", "earth-serch"), ConfigError, "is no source"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--model", "robsut"), ConfigError, "neither a variant"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--namespace", "../x"), ConfigError, "no name of a namespace"),
             (("--geojson", "nowhere.json", "--years", "2024"), DataError, "nowhere.json"),
         ],
     )
@@ -364,6 +415,28 @@ def test_the_runbook_says_that_any_stop_leaves_products_unpublished() -> None:
     assert "--terminate" not in row
 
 
+@pytest.mark.parametrize("command", [("logs",), ("stop",), ("resubmit",), ("status",)])
+@pytest.mark.parametrize("name", ["../x", "X", "a_b", "-a", "a..b", "a" * 254, "a/b", "a%2fb"])
+def test_a_name_that_no_run_has_is_refused_before_anything_is_asked(
+    cluster: Cluster, command: tuple[str, ...], name: str
+) -> None:
+    result = invoke(*command, "--", name)
+    assert isinstance(result.exception, DataError)
+    assert "no name of a run" in str(result.exception)
+    assert not cluster.asked
+
+
+def test_the_help_of_submit_tells_whose_defaults_hold() -> None:
+    said = " ".join(invoke("submit", "--help").stdout.split())
+    assert "[env:" not in said
+    for option in ("--store", "--source", "--model", "--max-cloud", "--min-coverage", "--spacing-km", "--device"):
+        its = said[said.index(f" {option} ") + 1 :].partition(" --")[0]
+        assert "[default: the cluster's settings]" in its, its
+    assert "[default: 250]" in said
+    assert ".toml" not in said
+    assert "[env: BETAEARTH_STORE]" in " ".join(invoke("run", "--help").stdout.split())
+
+
 def test_the_help_says_which_exit_code_waiting_has() -> None:
     said = " ".join(invoke("submit", "--help").stdout.split()).replace("- ", "-")
     assert "worst exit code of the region's own steps (65 where tile-years are missing)" in said
@@ -372,4 +445,4 @@ def test_the_help_says_which_exit_code_waiting_has() -> None:
 def test_the_default_of_the_template_is_ours() -> None:
     template = yaml.safe_load((ROOT / "argo" / "betaearth-region.yaml").read_text())
     values = {entry["name"]: entry.get("value") for entry in template["spec"]["arguments"]["parameters"]}
-    assert values["shard-size"] == str(commands.SHARD_SIZE)
+    assert values["shard-size"] == str(SHARD_SIZE)

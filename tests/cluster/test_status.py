@@ -104,7 +104,7 @@ def test_what_is_not_planned_or_listed_yet_is_said_and_not_counted() -> None:
     assert status.tile_years == ()
     assert "the plan is not made yet" in status.notes[0]
     status = status_of(region(["00000", "00001", "00002"], **{"00000": "Pending"}))
-    assert status.notes == ("3 shards have not listed their tile-years yet: these, at most 750, are not counted",)
+    assert status.notes == ("the tile-years of 3 shards, 750 at most, are not counted: no list of them is made yet",)
     assert set(status.shards.values()) == {State.PENDING}
 
 
@@ -121,7 +121,7 @@ def test_a_plan_of_nothing_says_that_all_is_there() -> None:
 def test_shards_whose_workflow_is_gone_are_said() -> None:
     status = status_of(region(["00000", "00001"], **{"00000": "Succeeded", "00001": "Running"}), shard("00001"))
     assert status.shards == {"00000": State.DONE, "00001": State.RUNNING}
-    assert [note for note in status.notes if "their Workflows removed" in note]
+    assert [note for note in status.notes if "which are done and removed" in note]
     assert "runs/region-x/report.json" in status.notes[0]
 
 

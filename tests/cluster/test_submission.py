@@ -134,6 +134,19 @@ class TestGeoJSON:
         with pytest.raises(DataError):
             geojson_words(text)
 
+    def test_a_bucket_alone(self) -> None:
+        with pytest.raises(DataError, match="s3://bucket/key"):
+            geojson_words("s3://bucket")
+
+    def test_messages_name_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "area.json"
+        ring = [[13 + i / 10_000, 48 + (i % 2) / 1000] for i in range(5000)] + [[13.5, 49], [13, 48]]
+        large = {"type": "Polygon", "coordinates": [ring]}
+        for text in ("{", "[]", '{"type": "Point"}', '{"type": "Polygon", "coordinates": []}', json.dumps(large)):
+            path.write_text(text)
+            with pytest.raises(DataError, match=r"area\.json"):
+                geojson_words(str(path))
+
     def test_no_file(self) -> None:
         with pytest.raises(DataError, match=r"nowhere\.json cannot be read"):
             geojson_words("nowhere.json")

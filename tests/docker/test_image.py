@@ -29,6 +29,22 @@ def dry_run(target: str, **variables: str) -> str:
     return done.stdout.replace("\\\n", " ")
 
 
+def git(folder: Path, *words: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(["git", *words], cwd=folder, env=kept, capture_output=True, text=True, check=True).stdout
+
+
+def revision(folder: Path) -> str:
+    """The commit that `make image` in a folder would put into the label; nothing may be said to stderr."""
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    done = subprocess.run(
+        ["make", "-n", "image", "BUILDER=docker"], cwd=folder, env=clean, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    (found,) = (word for word in build_words(done.stdout.replace("\\\n", " ")) if word.startswith("REVISION="))
+    return found.removeprefix("REVISION=")
+
+
 def build_words(text: str) -> list[str]:
     (line,) = [line for line in text.splitlines() if " build " in line and "--file" in line]
     return shlex.split(line)
@@ -44,6 +60,39 @@ class TestMake:
         assert {f"VERSION={__version__}", f"IMAGE=betaearth:{__version__}-cpu"} <= set(words)
         assert "--secret" not in words
         assert "--build-context" not in words
+
+    def test_places_with_spaces_are_one_word(self) -> None:
+        words = build_words(
+            dry_run(
+                "image", BUILDER="docker", PIP_CONF="/my files/pip.conf", CA_CERT="/a b/ca.crt", WEIGHTS="my weights"
+            )
+        )
+        assert {"id=pip_conf,src=/my files/pip.conf", "id=ca_crt,src=/a b/ca.crt", "weights=my weights"} <= set(words)
+        demo = dry_run("demo", OUT="my demo").splitlines()
+        assert shlex.split(next(line for line in demo if "betaearth demo" in line))[-1] == "my demo"
+        (removal,) = dry_run("clean", OUT="my demo").splitlines()
+        assert shlex.split(removal)[-1] == "my demo"
+        (removal,) = dry_run("clean", OUT="~/my demo").splitlines()
+        assert shlex.split(removal)[-1] == f"{os.environ['HOME']}/my demo"
+
+    @pytest.mark.parametrize("name", ["checkout", "a check out"])
+    def test_the_commit_is_known_in_a_checkout_alone(self, tmp_path: Path, name: str) -> None:
+        folder = tmp_path / name
+        (folder / "betaearth").mkdir(parents=True)
+        (folder / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+        (folder / "betaearth" / "_version.py").write_bytes((ROOT / "betaearth" / "_version.py").read_bytes())
+        assert revision(folder) == "unknown"
+
+        git(folder, "init", "--quiet")
+        assert revision(folder) == "unknown", "nothing is committed"
+        git(folder, "add", ".")
+        git(folder, "-c", "user.name=me", "-c", "user.email=me@example.org", "commit", "--quiet", "--message", "first")
+        commit = git(folder, "rev-parse", "HEAD").strip()
+        assert revision(folder) == commit
+
+        with (folder / "Makefile").open("a") as file:
+            file.write("# changed\n")
+        assert revision(folder) == f"{commit}-dirty"
 
     def test_everything(self) -> None:
         words = build_words(

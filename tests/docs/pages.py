@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 VALUES: dict[str, Any] = yaml.safe_load((ROOT / "charts/betaearth/values.yaml").read_text())
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
+PLACEHOLDERS = {"RUN": "betaearth-region-x7k2p", "SHARD": "00017"}
+"""What stands for a name that only the reader knows, and such a name."""
 ELLIPSES = ("…", "...")
 
 
@@ -66,7 +68,7 @@ PAGES = [
 def parse(words: list[str]) -> None:
     """Parse a command with the real command line, without running it; a command's name alone is no call of it."""
     command = typer.main.get_command(app)
-    context = command.make_context("betaearth", list(words))
+    context = command.make_context("betaearth", [PLACEHOLDERS.get(word, word) for word in words])
     name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])  # type: ignore[attr-defined]
     if rest:
         found.make_context(name, rest, parent=context)

@@ -10,11 +10,16 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from betaearth.cli.exit_codes import EXIT_CODES, TERMINATED, UNPLANNED
+from betaearth.cli import exit_codes
+from betaearth.cli.exit_codes import EXIT_CODES, INTERRUPTED, TERMINATED, UNPLANNED
+from betaearth.cli.main import app
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.region import Region
 from betaearth.settings import variable_names
+from tests.argo.manifests import read_bundle
+from tests.argo.test_commands import RUN, arguments, parsed
 from tests.docs.pages import (
     PAGES,
     QUICK_START,
@@ -28,6 +33,7 @@ from tests.docs.pages import (
     parameters,
     parse,
     path_of,
+    section,
     wrong_arguments,
 )
 
@@ -181,11 +187,84 @@ def test_objects_are_called_so() -> None:
 
 def test_exit_codes_of_the_runbook_are_those_of_the_table() -> None:
     rows = dict(re.findall(r"^\| (\d+) \| .+? \| (no|yes|) ?\|", RUNBOOK.text, re.MULTILINE))
-    assert {int(code) for code in rows} == {0, 2, 137, UNPLANNED, TERMINATED, *EXIT_CODES.values()}
+    ours = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
+    assert ours >= {UNPLANNED, TERMINATED, INTERRUPTED}
+    assert {int(code) for code in rows} == {0, 2, 137, *ours, *EXIT_CODES.values()}
     (retried,) = re.findall(r"asInt\(lastRetry\.exitCode\) in \[([^\]]+)\]", TILE_YEAR)
     assert {code for code, again in rows.items() if again == "yes"} == {code.strip() for code in retried.split(",")} - {
         "-1"
     }
+
+
+def by_hand() -> list[list[str]]:
+    """Commands of the section that does a run without a cluster, in their order."""
+    path = RUNBOOK.path
+    page = Page("by hand", path, section(path, "By hand, as pods do it"))
+    return [words[1:] for words in page.lines("betaearth") if words[1] in {"plan", "shard", "tile", "publish"}]
+
+
+def test_a_run_by_hand_is_what_pods_do() -> None:
+    """Each command gives what its container's arguments give, filled in with the same values."""
+    commands = [words for words in by_hand() if "RUN" not in words and words[2:3] != ["2024"]]
+    assert [words[0] for words in commands] == [
+        "plan",
+        "shard",
+        "tile",
+        "publish",
+        "tile",
+        "publish",
+        "publish",
+        "tile",
+    ]
+    bundle = read_bundle()
+    first, pods, tile = commands[0], commands[1], commands[2]
+    run, shard = pods[1], pods[2]
+    values = {"bbox": options(first, "--bbox")[0], "years": options(first, "--years")[0], "run": run, "shard": shard}
+    values |= {"tile-years": tile[1], "tiles-per-pod": options(pods, "--tiles-per-pod")[0]}
+    with_shard = next(words for words in commands if words[0] == "publish" and "--shard" in words)
+    for words, name, more in [
+        (first, "plan", {"shard_size": 250}),
+        (pods, "list", {}),
+        (tile, "tile-year", {}),
+        (with_shard, "publish", {}),
+    ]:
+        in_pod = parsed([word.replace(RUN, run) for word in arguments(bundle, name, values)])
+        files = {"shards_file", "pods_file"}
+        expected = {key: value for key, value in in_pod.items() if key not in files}
+        given = {key: value for key, value in parsed(words).items() if key not in files}
+        assert given | more == expected, words
+    assert arguments(
+        bundle, "tile-year", {"store": "s3://my-bucket/earth", "tile-years": "543U_96R/2024/0123456789ab"}
+    ) == ([commands[-1][0], *sorted(commands[-1][1:], key=commands[-1].index)])
+
+
+def test_a_run_by_hand_lists_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan and its pods are made for real; what a page shows of digests must not outlive an algorithm."""
+    text = section(RUNBOOK.path, "By hand, as pods do it")
+    (settings,) = re.findall(r"^export (BETAEARTH_STORE=.*)$", text, re.MULTILINE)
+    for name, value in (word.split("=") for word in settings.split()):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BETAEARTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    plan, shard, tile = by_hand()[:3]
+
+    planned = CliRunner().invoke(app, plan)
+    assert planned.exit_code == 0, planned.output
+    assert f"# {planned.stdout.splitlines()[-1]}\n" in text
+    assert f"# shards.json: {Path('shards.json').read_text().strip()}\n" in text
+    listed = CliRunner().invoke(app, shard)
+    assert listed.exit_code == 0, listed.output
+    assert f"# {listed.stdout.strip()}\n" in text
+    assert tile[1] == json.loads(listed.stdout)[0]["tile-years"]
+
+
+def test_a_submission_says_where_its_workflow_goes() -> None:
+    """A page that submits names the namespace, or sets it: `default` has no templates."""
+    for page in PAGES:
+        for words in page.lines("argo"):
+            assert "-n" in words or words[1] != "submit", words
+        submits = [words for words in page.lines("betaearth") if words[1] == "submit" and len(words) > 2]
+        assert not submits or "export ARGO_NAMESPACE=" in page.text
 
 
 def test_regions_are_as_large_as_the_page_says() -> None:
@@ -193,7 +272,7 @@ def test_regions_are_as_large_as_the_page_says() -> None:
         region = Region.from_bbox([float(number) for number in bbox.split()])
         return len(list(region.cells(MajorTomGrid(spacing))))
 
-    assert "Ten cells in one year" in INSTALL.text
+    assert "ten cells in one year" in INSTALL.text
     assert cells("13.1 48.7 13.4 48.9", 10_000) == 10
     assert "Four tile-years in two pods" in INSTALL.text
     (laptop,) = (words for words in INSTALL.lines("argo") if "tiles-per-pod=2" in words)

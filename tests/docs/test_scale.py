@@ -20,7 +20,7 @@ from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import pixel_grid
 from betaearth.grid.region import Region
 from betaearth.pipeline.estimate import WRITTEN
-from betaearth.pipeline.workflow_runs import MOST_SHARDS
+from betaearth.pipeline.limits import MOST_SHARDS
 from betaearth.products.runs import SHARD_SIZE
 from betaearth.storage.s3_client import S3Options
 from tests.argo import objects
@@ -152,6 +152,50 @@ def test_a_split_that_a_region_cannot_take_is_refused() -> None:
     replace(World(), bands=9).check()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--years", "-1", "-1 is not from 1 to 1,000"),
+        ("--cells", "0", "0 is not from 1 to 1,000,000,000"),
+        ("--bands", "1.5", "'1.5' is no whole number"),
+        ("--tiles-per-pod", "1001", "1001 is not from 1 to 1,000"),
+        ("--gpus", "none", "'none' is no whole number"),
+        ("--seconds", "0", "0 is not from 0.001 to 86,400"),
+        ("--seconds", "nan", "nan is not from"),
+        ("--start", "-1", "-1 is not from 0 to 86,400"),
+        ("--price", "inf", "inf is not from 0 to"),
+        ("--price", "cheap", "'cheap' is no number"),
+    ],
+)
+def test_a_number_that_cannot_be_is_a_usage_error(
+    option: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["scale", option, value])
+    with pytest.raises(SystemExit) as caught:
+        scale.main()
+    assert caught.value.code == 2
+    assert f"argument {option}: {words}" in capsys.readouterr().err
+
+
+def test_extremes_that_are_taken_make_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seconds, gpus in (("0.001", "1000000000"), ("86400", "1")):
+        line = ["scale", "--cells", "1", "--years", "1", "--bands", "1", "--start", "0", "--seconds", seconds]
+        monkeypatch.setattr(sys, "argv", [*line, "--gpus", gpus, "--price", "0"])
+        scale.main()
+        assert "### GPU-hours" in capsys.readouterr().out
+
+
+def test_a_run_leaves_no_more_in_etcd_than_it_has() -> None:
+    """A fast fleet would finish more shards in six hours than a small run has."""
+    small = replace(World(), cells=5_000, years=2, bands=1)
+    (row,) = scale.paces(small, [1], [1], gpus=1_000, price=None)
+    assert row[8] == scale.size(small.shards * small.shard_object_bytes)
+    (slow,) = scale.paces(small, [600], [1], gpus=1, price=None)
+    assert slow[8] == scale.size(small.kept_s / 630 / small.shard_size * small.shard_object_bytes)
+
+
 def test_a_price_makes_a_column() -> None:
     table = scale.scale_page(World(), [36], [1], gpus=10, price=2.0).rpartition("### GPU-hours")[2]
     (row,) = re.findall(r"^\| 36 .*$", table, re.MULTILINE)
@@ -162,7 +206,14 @@ def test_a_price_makes_a_column() -> None:
 
 
 def test_sizes_are_written_in_decimal_units() -> None:
-    assert [scale.size(value) for value in (7, 62_049_945.6, 5.438e15, 1e18)] == ["7 B", "62 MB", "5.44 PB", "1000 PB"]
+    assert [scale.size(value) for value in (0, 0.25, 7, 62_049_945.6, 5.438e15)] == [
+        "0 B",
+        "0.25 B",
+        "7 B",
+        "62 MB",
+        "5.44 PB",
+    ]
+    assert scale.size(1e18) == "1000 PB"
 
 
 def test_floors_of_cards_follow_from_their_data_sheets() -> None:

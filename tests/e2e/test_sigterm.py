@@ -6,6 +6,7 @@ that stops passing bytes on.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -141,7 +142,8 @@ def test_while_the_network_computes(tmp_path: Path, store: Path, cell: str, synt
     words = ("tile", cell, YEAR, "--verbose", "--spacing-km", "0.5", "--store", store)
     with started(words, tmp_path / "scratch", BETAEARTH_CACHE=str(synthetic_cache)) as process:
         wait_for_line(process, "scene_encoded")
-        assert "goes on" in terminated(process)
+        said = [json.loads(line) for line in terminated(process).splitlines()]
+        assert [line["exit_code"] for line in said if line["event"] == "interrupted"] == [143]
     assert visible(store) == []
     assert list((tmp_path / "scratch").glob("betaearth*")) == []
 

@@ -9,6 +9,7 @@ import shapely
 
 from betaearth.errors import DataError
 from betaearth.grid.geojson import read_area
+from betaearth.grid.region import Region
 
 SQUARE = [[[4.0, 50.0], [5.0, 50.0], [5.0, 51.0], [4.0, 51.0], [4.0, 50.0]]]
 OTHER = [[[6.0, 50.0], [8.0, 50.0], [8.0, 51.0], [6.0, 51.0], [6.0, 50.0]]]
@@ -141,6 +142,16 @@ def test_files_that_are_nested_without_end(head: str, opening: str, closing: str
     deep.write_text(head + opening * depth + closing * depth + "}")
     with pytest.raises(DataError, match=r"deep\.geojson"):
         read_area(deep)
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"type": "Polygon"}, {"type": "Point"}, {"type": "FeatureCollection", "features": []}]
+)
+def test_a_document_has_the_name_of_where_it_came_from(document: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"^https://a\.test/land "):
+        read_area(document, name="https://a.test/land")
+    with pytest.raises(DataError, match=r"^https://a\.test/land "):
+        Region.from_geojson(document, name="https://a.test/land")
 
 
 def test_documents_that_are_nested_without_end() -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from betaearth.errors import DataError, TransientError
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import Planned, plan
 from betaearth.pipeline.runs import recorded
 from betaearth.pipeline.workflow_runs import (
-    LARGEST_SHARD,
-    MOST_SHARDS,
     NO_MANIFEST,
     Outcome,
     deal,

@@ -149,9 +149,13 @@ def test_a_refused_user_is_a_config_error(
 ) -> None:
     bucket.put_object(Key="held", Body=b"x")
     key, secret = s3_owner
-    for user in (s3_stranger, (key, "wrong-secret"), ("unknown-key", secret)):
+    for user, advice in (
+        (s3_stranger, "credentials and their policy, which must allow s3:GetObject"),
+        ((key, "wrong-secret"), "the secret key is not that of the key id, or this machine's clock"),
+        (("unknown-key", secret), "credentials"),
+    ):
         use(monkeypatch, s3_endpoint, user)
-        with pytest.raises(ConfigError, match="credentials"):
+        with pytest.raises(ConfigError, match=advice):
             read_object(f"s3://{BUCKET}/held")
 
 

@@ -27,15 +27,21 @@ NOTHING_SET_UP = "no cluster is set up here"
 """How the message of `open_kubernetes` begins where nothing names a cluster."""
 
 
-def open_reader(options: ClusterOptions) -> tuple[Reader | None, list[Finding]]:
-    """Find the cluster; None, and why, where there is none or it does not answer."""
+def open_reader(options: ClusterOptions, *, by_server: bool = False) -> tuple[Reader | None, list[Finding]]:
+    """Find the cluster; None, and why, where there is none or it does not answer.
+
+    Args:
+        options: which cluster.
+        by_server: whether an argo-server is named, through which regions are made without the Kubernetes API.
+    """
     try:
         reader = Reader(open_kubernetes(options))
     except ConfigError as error:
-        lacking = str(error).startswith(NOTHING_SET_UP) and options.context is None
-        outcome = Outcome.WARNING if lacking else Outcome.FAILED
-        fix = "set KUBECONFIG; --skip cluster leaves the cluster out"
-        return None, [Finding("kubernetes", outcome, str(error), fix)]
+        if by_server and options.context is None and str(error).startswith(NOTHING_SET_UP):
+            fix = "set KUBECONFIG: templates, permissions and GPUs are looked at through the Kubernetes API"
+            return None, [unknown("kubernetes", str(error), fix)]
+        fix = "set KUBECONFIG, or give --context; --skip cluster leaves the cluster out"
+        return None, [failed("kubernetes", str(error), fix)]
     found = looked("kubernetes", "check the kubeconfig and log in again", lambda: check_version(reader))
     reached = not any(finding.outcome is Outcome.FAILED for finding in found)
     return (reader if reached else None), found

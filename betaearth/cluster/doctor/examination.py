@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 
+from betaearth.cluster.argo_server import server_of
 from betaearth.cluster.doctor import cluster_checks, gpu_checks, permission_checks, setup_checks
 from betaearth.cluster.doctor.findings import Finding, looked, ok
 from betaearth.cluster.options import ClusterOptions
@@ -15,6 +15,12 @@ NOBODY = {"betaearth.github.io/run": "nobody"}
 """Labels that no Workflow has: a question whose answer is short."""
 
 
+def area_of(finding: Finding) -> str:
+    """Say which of `AREAS` a finding is of: all that is not named after another one is the cluster's."""
+    first = finding.check.partition("/")[0]
+    return first if first in AREAS else AREAS[0]
+
+
 def examine_cluster(options: ClusterOptions, *, known: Collection[str], store: str | None) -> Iterator[Finding]:
     """Look at the cluster; where it does not answer, at nothing behind that.
 
@@ -23,9 +29,10 @@ def examine_cluster(options: ClusterOptions, *, known: Collection[str], store: s
         known: names of the environment variables that are settings.
         store: where products go; None where it is not known here.
     """
-    if options.argo_server or (options.argo_server is None and os.environ.get("ARGO_SERVER")):
+    by_server = bool(server_of(options))
+    if by_server:
         yield from looked("argo/server", "check ARGO_SERVER and ARGO_TOKEN", lambda: _argo_server(options))
-    reader, found = cluster_checks.open_reader(options)
+    reader, found = cluster_checks.open_reader(options, by_server=by_server)
     yield from found
     if reader is None:
         return

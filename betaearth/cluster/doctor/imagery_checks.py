@@ -8,6 +8,7 @@ from pathlib import Path
 from betaearth.cluster.doctor.findings import Finding, looked, ok, warning
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import pixel_grid
+from betaearth.pipeline.counting import counted
 from betaearth.scenes.hrefs import plain
 from betaearth.scenes.item_collection import ItemCollectionSource
 from betaearth.scenes.model import BANDS, Granule, Sensor, Source
@@ -53,7 +54,7 @@ def check_imagery(word: str, *, cache: Path, s3: S3Options) -> Iterator[Finding]
             "imagery", f"{source.title} has no {', '.join(lacking)} {place}", "is it the right source, and complete?"
         )
     else:
-        yield ok("imagery", f"{source.title} answers: {len(granules)} granules {place}")
+        yield ok("imagery", f"{source.title} answers: {counted(len(granules), 'granule')} {place}")
     for sensor, granule in sorted(firsts.items()):
         yield from looked(f"imagery/{sensor}", FIX, lambda granule=granule: _open(source, granule))  # type: ignore[misc]
 

@@ -11,6 +11,7 @@ from betaearth._version import __version__
 from betaearth.cluster.doctor.cluster_checks import INSTALL, may_not
 from betaearth.cluster.doctor.findings import Finding, failed, ok, unknown, warning
 from betaearth.cluster.doctor.reader import METADATA_ONLY, Answer, Reader
+from betaearth.pipeline.counting import counted
 
 PODS = ("pod", "retry-pod", "cpu-pod", "shard-pod")
 PARAMETER = ("workflows.argoproj.io/configmap-type", "Parameter")
@@ -100,7 +101,7 @@ def check_settings(reader: Reader, known: Collection[str]) -> Iterator[Finding]:
             "give --store at every submit, or set `settings.BETAEARTH_STORE` in the chart",
         )
     else:
-        yield ok(check, f"{len(answer.data)} settings, store {answer.data['BETAEARTH_STORE']}")
+        yield ok(check, f"{counted(len(answer.data), 'setting')}, store {answer.data['BETAEARTH_STORE']}")
 
 
 def check_semaphores(reader: Reader) -> Iterator[Finding]:

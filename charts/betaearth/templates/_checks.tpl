@@ -9,6 +9,11 @@
 {{- fail (printf "%s holds an address with credentials: leave it out here, and put it into the Secret betaearth-secrets" $name) }}
 {{- end }}
 {{- end }}
+{{- range $name, $value := $values.settings }}
+{{- if hasSuffix "_TOKEN" $name }}
+{{- fail (printf "settings.%s is a credential, which no value may hold: put it into the Secret betaearth-secrets, under the same name" $name) }}
+{{- end }}
+{{- end }}
 {{- range $name, $value := $values.environment }}
 {{- if hasPrefix "BETAEARTH_" $name }}
 {{- fail (printf "environment.%s is a setting of betaearth: it belongs into settings" $name) }}

@@ -25,6 +25,10 @@ device (of the environment; empty: none is said).
 {{- $tolerations = concat $values.gpu.tolerations $tolerations }}
 {{- end }}
 {{- $_ := set $main "resources" $resources }}
+{{- /* A cache that comes filled cannot be written, and areas and synthetic imagery are: they go to scratch. */}}
+{{- if ne $values.cache.type "emptyDir" }}
+{{- $environment = append $environment (dict "name" "BETAEARTH_CACHE" "value" "/tmp/cache") }}
+{{- end }}
 {{- with $environment }}{{ $_ := set $main "env" . }}{{ end }}
 {{- /* Weights in the image lie at /cache: nothing may be mounted over them. The volume stays, since the wait container
 mirrors the main container's mounts. */}}
@@ -36,9 +40,25 @@ mirrors the main container's mounts. */}}
 {{- if eq $values.cache.type "persistentVolumeClaim" }}{{ $_ := set $cache "emptyDir" nil }}{{ end }}
 {{- $spec := include "betaearth.placement" (merge (dict "tolerations" $tolerations) .) | fromJson }}
 {{- $_ := set $spec "containers" (list $main) }}
+{{- if ne $values.cache.type "emptyDir" }}
+{{- $_ := set $spec "initContainers" (list (include "betaearth.weightsLink" .root | fromJson)) }}
+{{- end }}
 {{- $_ := set $spec "volumes" (list $scratch $cache) }}
 {{- with $pods.runtimeClassName }}{{ $_ := set $spec "runtimeClassName" . }}{{ end }}
 {{- $spec | toJson }}
+{{- end }}
+
+{{/*
+The container that links the weights of a filled cache into the writable one, before the main container starts. It writes
+a link and reads nothing, so that the image need not be the one of a submission's own.
+*/}}
+{{- define "betaearth.weightsLink" -}}
+{{- $mount := dict "name" "scratch" "mountPath" "/linked" "subPath" "cache" }}
+{{- $resources := dict "requests" (dict "cpu" "10m" "memory" "32Mi") "limits" (dict "memory" "64Mi") }}
+{{- $security := include "betaearth.securityContext" . | fromYaml }}
+{{- $link := dict "name" "weights" "image" (include "betaearth.image" .) "imagePullPolicy" .Values.image.pullPolicy }}
+{{- $_ := set $link "command" (list "ln" "-sfn" "/cache/weights" "/linked/weights") }}
+{{- merge $link (dict "volumeMounts" (list $mount) "resources" $resources "securityContext" $security) | toJson }}
 {{- end }}
 
 {{/*
