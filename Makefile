@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
-# A place as one word of a shell: spaces stay in it, and a leading ~ is the home folder.
+# A place as one word of a shell: single spaces stay in it, and a leading ~/ is the home folder's. It holds no ' of its own,
+# and no word after a space begins with ~/.
 place = '$(patsubst ~/%,$(HOME)/%,$(1))'
 # The published package, for comparison: an interpreter that has it, or else an environment that is made for it.
 PUBLISHED := .venv-published

@@ -125,7 +125,7 @@ class World:
         if self.region_shards > self.most_shards:
             raise SystemExit(
                 f"{self.bands} bands make regions of {self.region_shards:,} shards, and {self.most_shards:,} are the "
-                "most: take more bands or larger shards"
+                "most: take more bands"
             )
 
 

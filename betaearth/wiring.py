@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,15 @@ from betaearth.grid.region import Region
 from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.transfer import Report
 from betaearth.nn.variants import Family, named_variant
+from betaearth.pipeline.given_geojson import geojson_name, is_text, parsed_geojson, path_of, scheme_of
 from betaearth.pipeline.options import ProductionOptions
-from betaearth.scenes.hrefs import plain
 from betaearth.scenes.http import Client
 from betaearth.scenes.model import Source
 from betaearth.scenes.observations import Together
 from betaearth.scenes.sources import open_source
 from betaearth.settings import Settings
 from betaearth.storage.objects import read_object
-from betaearth.storage.open import existing_store, local_path, open_store
+from betaearth.storage.open import existing_store, open_store
 from betaearth.storage.store import Store
 
 if TYPE_CHECKING:
@@ -219,41 +218,14 @@ def geojson_document(word: str, settings: Settings) -> Path | Mapping[str, Any]:
         ConfigError: it may not be read.
         TransientError: the server or the network failed.
     """
-    scheme = word.partition("://")[0].lower() if "://" in word else ""
-    if word.lstrip().startswith("{"):
+    scheme = scheme_of(word)
+    if is_text(word):
         return parsed_geojson(word, geojson_name(word))
     if scheme in {"http", "https"}:
         return parsed_geojson(Client().get(word, limit=LARGEST_GEOJSON).body, geojson_name(word))
     if scheme == "s3":
         return parsed_geojson(read_object(word, settings.s3, limit=LARGEST_GEOJSON), geojson_name(word))
-    path = local_path(word)
-    if path is None:
-        raise ConfigError(
-            f"{plain(word)} cannot be read: give a file, https://, s3://bucket/key, or the GeoJSON itself"
-        )
-    return path
-
-
-def geojson_name(word: str) -> str:
-    """Say how messages name a GeoJSON document: its path, its address without query, or that it was given as text."""
-    if word.lstrip().startswith("{"):
-        return "the GeoJSON that was given as text"
-    return plain(word)
-
-
-def parsed_geojson(text: str | bytes, where: str) -> Mapping[str, Any]:
-    """Parse a document that came from `where`.
-
-    Raises:
-        DataError: it is no JSON object.
-    """
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is no JSON: {error}; give a GeoJSON document") from error
-    if not isinstance(document, dict):
-        raise DataError(f"{where} is no GeoJSON: it is no object with a `type` such as FeatureCollection")
-    return document
+    return path_of(word)
 
 
 def cells_of(region: Region, grid: MajorTomGrid) -> list[Cell]:

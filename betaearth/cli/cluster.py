@@ -15,7 +15,6 @@ from betaearth.cli.cluster_options import (
     ServerOption,
     WaitOption,
     left_to_cluster,
-    up_to,
 )
 from betaearth.cli.options import (
     DeviceOption,
@@ -53,17 +52,20 @@ def submit(
         int | None,
         typer.Option(
             "--shard-size",
-            callback=up_to(LARGEST_SHARD),
-            help=f"Tile-years of a shard, 1 to {LARGEST_SHARD}.  [default: {SHARD_SIZE}]",
+            metavar="N",
+            min=1,
+            max=LARGEST_SHARD,
+            help=f"Tile-years of a shard.  [default: {SHARD_SIZE}]",
         ),
     ] = None,
     tiles_per_pod: Annotated[
         int | None,
         typer.Option(
             "--tiles-per-pod",
-            callback=up_to(MOST_TILES_PER_POD),
-            help=f"Tile-years that a pod makes in turn, with one start, 1 to {MOST_TILES_PER_POD}; 10 or 20 are many.  "
-            "[default: 1]",
+            metavar="K",
+            min=1,
+            max=MOST_TILES_PER_POD,
+            help="Tile-years that a pod makes in turn, with one start; 10 or 20 are many.  [default: 1]",
         ),
     ] = None,
     namespace: NamespaceOption = None,

@@ -24,17 +24,6 @@ def named_run(run: str | None) -> str | None:
     return None if run is None else check_run(run)
 
 
-def up_to(most: int) -> Callable[[int | None], int | None]:
-    """Make a callback that takes a number of tile-years, and says its range where it is beyond that."""
-
-    def checked(given: int | None) -> int | None:
-        if given is not None and not 1 <= given <= most:
-            raise typer.BadParameter(f"{given} is beyond 1 to {most} tile-years")
-        return given
-
-    return checked
-
-
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", callback=named_run, help="Name of the run, as `betaearth submit` gave it.")
 ]

@@ -65,7 +65,7 @@ def forecast_row(forecast: Forecast) -> dict[str, Any]:
 def plan_text(planned: Sequence[Planned]) -> str:
     """Render a plan for people: a line a tile-year as far as there is room, and the sums by state and by reason."""
     states = Counter(entry.state.value for entry in planned)
-    sums = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    sums = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
     total = f"{counted(len(planned), 'tile-year')}: {sums}"
     return "\n".join([*rows_text(planned), total, *reasons_text(planned), LEGEND])
 
@@ -74,9 +74,9 @@ def reasons_text(planned: Sequence[Planned]) -> list[str]:
     """Render how many are stale for which reason, the most frequent first."""
     reasons = Counter("; ".join(entry.because) for entry in planned if entry.because)
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"{count:>8} because {_cut(reason)}" for reason, count in ordered[:MOST_REASONS]]
+    lines = [f"{count:>8,} because {_cut(reason)}" for reason, count in ordered[:MOST_REASONS]]
     hidden = len(ordered) - len(lines)
-    return [*lines, f"{hidden:>8} more {'reason' if hidden == 1 else 'reasons'}: --json has all"] if hidden else lines
+    return [*lines, f"     and {counted(hidden, 'more reason')}: --json has all"] if hidden else lines
 
 
 def rows_text(planned: Sequence[Planned]) -> list[str]:
@@ -86,7 +86,7 @@ def rows_text(planned: Sequence[Planned]) -> list[str]:
     due = [entry for entry in planned if entry.state.value != "current"]
     lines = [_line(entry) for entry in due[:MOST_ROWS]]
     hidden = len(planned) - len(lines)
-    return [*lines, f"and {hidden} more, {len(due) - len(lines)} of them to be made: --json has all"]
+    return [*lines, f"and {hidden:,} more, {len(due) - len(lines):,} of them to be made: --json has all"]
 
 
 def forecast_text(forecast: Forecast) -> str:
@@ -97,7 +97,7 @@ def forecast_text(forecast: Forecast) -> str:
     cost = "" if forecast.cost is None else f", {forecast.cost:.2f} at {forecast.hourly_cost:g} an hour"
     scenes = counted(forecast.scenes, "scene")
     sums = (
-        f"{forecast.tile_years} to be made: about {scenes}, {size_text(forecast.bytes_in)} in, "
+        f"{forecast.tile_years:,} to be made: about {scenes}, {size_text(forecast.bytes_in)} in, "
         f"{size_text(forecast.bytes_out)} out, {forecast.hours:.3g} {forecast.unit} on {_line_of(rates.device)}{cost}"
     )
     if rates.basis == "reckoned":
@@ -106,8 +106,8 @@ def forecast_text(forecast: Forecast) -> str:
             f"tile-year and a trial on this machine, whose pace is not another's"
         )
     return (
-        f"{sums}\nmeasured; products: {rates.products}, on {_line_of(rates.device)}; manifests: {rates.manifests}, of "
-        f"{rates.basis}; hours include the reading"
+        f"{sums}\nmeasured; products: {rates.products:,}, on {_line_of(rates.device)}; manifests: {rates.manifests:,}, "
+        f"of {rates.basis}; hours include the reading"
     )
 
 

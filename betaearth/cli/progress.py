@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,17 +54,23 @@ from betaearth.storage.discretion import printable
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
-KEPT = "what is finished is kept, and the same command makes the rest"
-"""What holds of any command that is interrupted, also of a tile-year, which begins anew."""
+KEPT = "what is finished is kept"
+"""What holds of any command that is interrupted."""
+GOES_ON = f"{KEPT}, and the same command makes the rest"
+"""What holds of one that makes something, also of a tile-year, which begins anew."""
+
+_making = threading.Event()
+"""Set once this process has begun to make something: an interruption is told of when all of that is unwound."""
 
 
 @contextmanager
 def progress(*, verbose: bool = False) -> Iterator[Emit]:
-    """Give a sink for events that suits where stderr goes.
+    """Give a sink for events that suits where stderr goes; for commands that make something.
 
     Args:
         verbose: say each scene that is done, with the seconds left; on a terminal its bar moves anyway.
     """
+    _making.set()
     if sys.stderr.isatty():
         with TerminalSink(verbose=verbose) as sink:
             yield sink
@@ -112,10 +119,11 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
 
 def report_interruption(code: int) -> None:
     """Say what remains of the work of a process that was ended: a sentence on a terminal, a JSON line elsewhere."""
+    message = GOES_ON if _making.is_set() else KEPT
     if sys.stderr.isatty():
-        sys.stderr.write(f"interrupted: {KEPT}\n")
+        sys.stderr.write(f"interrupted: {message}\n")
     else:
-        json_log().warning("interrupted", message=KEPT, exit_code=code)
+        json_log().warning("interrupted", message=message, exit_code=code)
 
 
 def remark(event: str, message: str) -> None:

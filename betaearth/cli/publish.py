@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,29 +66,56 @@ class Scope:
     """Name of the run."""
     what: str = ""
     """How a message names the run or shard."""
-    asked: frozenset[str] | None = None
-    """Folders of the tile-years that it answers for; None is all that it publishes."""
+    asked: tuple[ShardEntry, ...] | None = None
+    """Tile-years that it answers for; None is all that it publishes."""
+    shard: str = "SHARD"
+    """Id of the shard; of a whole run the word that stands for one."""
 
     @property
     def prefixes(self) -> list[str] | None:
         """Folders of the tile-years."""
         return None if self.entries is None else [entry.prefix for entry in self.entries]
 
+    @property
+    def folders(self) -> frozenset[str] | None:
+        """Folders of the tile-years that it answers for; None is all of them."""
+        return None if self.asked is None else frozenset(entry.prefix for entry in self.asked)
+
     def own(self, skipped: Mapping[str, str]) -> dict[str, str]:
         """Of what was not published, by its key: what it answers for, and what is of no tile-year."""
         from betaearth.products.keys import parse_manifest_key
 
-        asked = self.asked
+        folders = self.folders
         return {
             key: reason
             for key, reason in skipped.items()
-            if asked is None or posixpath.dirname(key) in asked or not parse_manifest_key(key)
+            if folders is None or posixpath.dirname(key) in folders or not parse_manifest_key(key)
+        }
+
+    def refused(self, skipped: Iterable[str]) -> set[str]:
+        """Folders of the tile-years of which a manifest was not published that answers what was asked for.
+
+        Args:
+            skipped: keys of all manifests that were not published, those that answer something else among them.
+        """
+        keys = defaultdict(list)
+        for key in skipped:
+            keys[posixpath.dirname(key)].append(key)
+        return {
+            entry.prefix
+            for entry in self.asked or ()
+            if any(key.startswith(entry.manifests) for key in keys.get(entry.prefix, ()))
         }
 
     @property
     def hint(self) -> str:
         """What to do about what is lost; it is the end of a sentence, and empty where nothing is."""
-        return f"; `betaearth resubmit {self.run}` makes what is missing" if self.outcome and self.outcome.lost else ""
+        if not (self.outcome and self.outcome.lost):
+            return ""
+        return (
+            f"; on a cluster `betaearth resubmit {self.run}` makes what is missing, by hand "
+            f"`betaearth shard {self.run} {self.shard}` lists it"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,9 +138,9 @@ class Tally:
             what: the run or shard.
         """
         total = counted(self.published + self.empty + self.refused + self.lost, "tile-year")
-        refused = f"{self.refused} refused, " if self.refused else ""
-        there = f"{self.published} published, {self.empty} empty, {refused}"
-        return f"{total} of {what}: {there}{self.lost} without a product"
+        refused = f"{self.refused:,} refused, " if self.refused else ""
+        there = f"{self.published:,} published, {self.empty:,} empty, {refused}"
+        return f"{total} of {what}: {there}{self.lost:,} without a product"
 
 
 def publish(
@@ -171,22 +199,22 @@ def scope_of(store: Store, run: str | None, shard: str | None, settings: Setting
     if shard is not None:
         entries = read_shard(store, plan, shard)
         outcome, what = outcome_of(store, entries), f"shard {shard} of the run {run}"
-        return Scope(entries, outcome, run, what, frozenset(entry.prefix for entry in entries))
+        return Scope(entries, outcome, run, what, tuple(entries), shard)
     entries = read_shards(store, plan)
     outcome = outcome_of(store, entries)
     write_outcome(store, run, outcome)
-    return Scope(None, outcome, run, f"the run {run}", frozenset(entry.prefix for entry in entries))
+    return Scope(None, outcome, run, f"the run {run}", tuple(entries))
 
 
 def tally_of(store: Store, scope: Scope, report: PublishReport) -> Tally | None:
     """Count what the tile-years of a run or shard have come to; None where the publish is about neither."""
     from betaearth.stac.linked import linked
 
-    if scope.outcome is None or scope.asked is None:
+    if scope.outcome is None or scope.folders is None:
         return None
     lost = {entry.prefix for entry in scope.outcome.lost}
-    refused = {posixpath.dirname(key) for key in report.skipped} & scope.asked - lost
-    rest = scope.asked - lost - refused
+    refused = scope.refused(report.skipped) - lost
+    rest = scope.folders - lost - refused
     published = linked(store, rest)
     return Tally(len(published), len(rest) - len(published), len(refused), len(lost))
 

@@ -49,11 +49,12 @@ def run_text(report: RunReport) -> str:
     """Render a run for people."""
     catalog = "; ".join(publish_text(published) for published in report.published)
     if not report.made and not report.failed:
-        there = counted(len(report.skipped), "tile-year is", "tile-years are")
-        return f"nothing to make: {there} there already; {catalog}"
+        held = counted(len(report.skipped), "tile-year is", "tile-years are")
+        return f"nothing to make: {held} there already; {catalog}"
     products = sum(made.outcome == "product" for made in report.made)
     empty = len(report.made) - products
-    tally = f"{products} made, {empty} empty, {len(report.skipped)} there already, {len(report.failed)} failed"
+    there, failed = len(report.skipped), len(report.failed)
+    tally = f"{products:,} made, {empty:,} empty, {there:,} there already, {failed:,} failed"
     read = reading_text([made.reading for made in report.made])
     return "; ".join(part for part in (tally, read, catalog) if part)
 
@@ -162,7 +163,7 @@ def raise_worst_of(failures: Mapping[str, DataError | TransientError]) -> None:
 
 def first_text(named: Sequence[str], between: str) -> str:
     """Spell the first failures, and how many more there are."""
-    more = f" and {len(named) - FAILURES} more" if len(named) > FAILURES else ""
+    more = f" and {len(named) - FAILURES:,} more" if len(named) > FAILURES else ""
     return f"{between.join(named[:FAILURES])}{more}"
 
 
@@ -193,7 +194,7 @@ def publish_row(report: PublishReport) -> dict[str, Any]:
 
 def publish_text(report: PublishReport) -> str:
     """Render a publish for people."""
-    published = f"{report.items} of {counted(report.tile_years, 'tile-year')} published"
+    published = f"{report.items:,} of {counted(report.tile_years, 'tile-year')} published"
     return "; ".join([f"{published}, {written_text(report)}", *unreadable_text(report)])
 
 
@@ -236,5 +237,5 @@ def refuse_skipped(report: PublishReport) -> None:
 def skipped_text(report: PublishReport) -> str:
     """Say which products were not published, and why: the first of them, and how many there are."""
     reasons = "; ".join(f"{key}: {reason}" for key, reason in sorted(report.skipped.items())[:NAMED])
-    more = f"; and {len(report.skipped) - NAMED} more" if len(report.skipped) > NAMED else ""
+    more = f"; and {len(report.skipped) - NAMED:,} more" if len(report.skipped) > NAMED else ""
     return f"{counted(len(report.skipped), 'product was', 'products were')} not published: {reasons}{more}"

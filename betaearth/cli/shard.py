@@ -46,4 +46,4 @@ def shard(
         return
     write_result(pods_file, json.dumps(pods))
     due = counted(sum(map(len, dealt.pods)), "tile-year")
-    typer.echo(f"shard {shard} of {run}: {due} in {counted(len(pods), 'pod')}, {dealt.made} there already")
+    typer.echo(f"shard {shard} of {run}: {due} in {counted(len(pods), 'pod')}, {dealt.made:,} there already")

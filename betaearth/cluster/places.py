@@ -9,7 +9,9 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.inference.fetching import repository_of
 from betaearth.nn.variants import named_variant
 from betaearth.nn.weight_files import SUFFIXES
+from betaearth.scenes.source_files import ITEMS, PROFILE
 from betaearth.storage.discretion import discreet
+from betaearth.storage.files import folder_errors
 from betaearth.storage.open import local_path
 from betaearth.storage.s3_uri import parse_s3_store
 
@@ -17,7 +19,6 @@ OF_PODS = ("/baked", "/cache")
 """Folders of the image, or of a volume that pods mount: weights and profiles may lie there."""
 _LOCAL = (".", "/", "~", "file:")
 """How paths of this machine begin that no name of a variant or a source does."""
-_OF_SOURCES = (".json", ".geojson", ".toml")
 
 
 def check_places(*, store: str | None, source: str | None, model: str | None) -> None:
@@ -30,7 +31,7 @@ def check_places(*, store: str | None, source: str | None, model: str | None) ->
 
     Raises:
         DataError: one of them lies on this machine.
-        ConfigError: the store's URI is none, or there is no such source or variant.
+        ConfigError: the store's URI is none, or there is no such source or variant, nor can there be such a path.
     """
     if store:
         _check_store(store)
@@ -62,7 +63,9 @@ def _check_source(source: str) -> None:
 
 def _is_local_source(source: str) -> bool:
     path = local_path(source)
-    return path is not None and (source.startswith(_LOCAL) or path.suffix in _OF_SOURCES or path.expanduser().exists())
+    if path is None:
+        return False
+    return source.startswith(_LOCAL) or path.suffix in (*ITEMS, PROFILE) or _is_there(path.expanduser())
 
 
 def _check_model(model: str) -> None:
@@ -84,7 +87,12 @@ def _check_model(model: str) -> None:
 def _is_local_weights(model: str) -> bool:
     if model.startswith(_LOCAL):
         return True
-    return "://" not in model and (PurePosixPath(model).suffix in SUFFIXES or Path(model).exists())
+    return "://" not in model and (PurePosixPath(model).suffix in SUFFIXES or _is_there(Path(model)))
+
+
+def _is_there(path: Path) -> bool:
+    with folder_errors(path):
+        return path.exists()
 
 
 def _is_of_pods(place: str) -> bool:

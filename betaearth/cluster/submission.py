@@ -13,8 +13,9 @@ from betaearth.cluster.workflows import FROM_TEMPLATE, PART, Submission
 from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.region import Region
+from betaearth.pipeline.given_geojson import geojson_name, is_text, parsed_geojson, path_of, scheme_of
 from betaearth.pipeline.job import check_year
-from betaearth.storage.s3_uri import SCHEME, parse_s3_uri
+from betaearth.storage.s3_uri import parse_s3_uri
 
 REGION_TEMPLATE = "betaearth-region"
 REGION_LABELS = {
@@ -124,15 +125,15 @@ def geojson_words(word: str) -> dict[str, str]:
 
     Raises:
         DataError: there is no such file, it holds no areas on Earth, or it is too large to travel with a Workflow.
-        ConfigError: the address names no bucket.
+        ConfigError: it is an address of another kind, or one that names no bucket.
     """
     text = word.strip()
-    if text.startswith(SCHEME) and not parse_s3_uri(text)[1]:
-        raise DataError(f"{text} names a bucket alone: write s3://bucket/key of the GeoJSON")
-    if text.startswith(("https://", "http://", SCHEME)):
+    where, scheme = geojson_name(text), scheme_of(text)
+    if scheme == "s3" and not parse_s3_uri(text)[1]:
+        raise DataError(f"{where} names a bucket alone: write s3://bucket/key of the GeoJSON")
+    if scheme in {"https", "http", "s3"}:
         return {"geojson": text}
-    where = "the GeoJSON that was given as text" if text.startswith("{") else text
-    document = _document(text, where)
+    document = parsed_geojson(text if is_text(text) else _text_of(path_of(text), where), where)
     Region.from_geojson(document, name=where)
     compact = json.dumps(_bare(document), separators=(",", ":"))
     if len(compact) > LARGEST_GEOJSON:
@@ -143,22 +144,15 @@ def geojson_words(word: str) -> dict[str, str]:
     return {"geojson": compact}
 
 
-def _document(text: str, where: str) -> dict[str, Any]:
-    """Read GeoJSON from text or from a file."""
-    if not text.startswith("{"):
-        try:
-            text = Path(text).expanduser().read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{where} cannot be read: {error}; give a file of GeoJSON here, https:// or s3://"
-            ) from error
+def _text_of(path: Path, where: str) -> str:
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is no JSON: {error}; give a GeoJSON document") from error
-    if not isinstance(document, dict):
-        raise DataError(f"{where} is no GeoJSON: it is no object with a `type` such as FeatureCollection")
-    return document
+        return path.expanduser().read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(
+            f"{where} cannot be read: {error.strerror}; give a file of GeoJSON here, https:// or s3://"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is no text: give a GeoJSON document") from error
 
 
 def _bare(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,8 +171,14 @@ def locate_weights(
 
 
 def on_this_machine(name_or_path: str | Path) -> bool:
-    """Whether weights are shipped with the package or at a path, so that there is nothing to fetch."""
-    return str(name_or_path) == DEMO or Path(name_or_path).exists()
+    """Whether weights are shipped with the package or at a path, so that there is nothing to fetch.
+
+    Raises:
+        ConfigError: nobody can tell: no path is as long, or it may not be looked at.
+    """
+    path = Path(name_or_path)
+    with folder_errors(path):
+        return str(name_or_path) == DEMO or path.exists()
 
 
 def repository_of(name: str | Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from betaearth.pipeline.choice import Choice
+from betaearth.pipeline.counting import counted
 from betaearth.products.manifest import Fate, GranuleRecord, Manifest
 from betaearth.scenes.model import Granule
 
@@ -29,7 +30,7 @@ class SourceNews:
     def __str__(self) -> str:
         """Count them: `+3 granules, -1 granule`."""
         counts = (("+", len(self.added)), ("-", len(self.removed)))
-        return ", ".join(f"{sign}{count} granule{'s' if count > 1 else ''}" for sign, count in counts if count)
+        return ", ".join(f"{sign}{counted(count, 'granule')}" for sign, count in counts if count)
 
 
 def source_news(manifest: Manifest, choice: Choice) -> SourceNews:

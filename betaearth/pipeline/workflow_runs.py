@@ -67,9 +67,9 @@ class Outcome:
     def lost_text(self) -> str:
         """Say what is lost, and name the first of it."""
         first = ", ".join(f"{entry.cell} {entry.year}" for entry in self.lost[:NAMED])
-        more = f" and {len(self.lost) - NAMED} more" if len(self.lost) > NAMED else ""
+        more = f" and {len(self.lost) - NAMED:,} more" if len(self.lost) > NAMED else ""
         whole = counted(self.made + len(self.lost), "tile-year")
-        return f"{len(self.lost)} of {whole} without a product: {first}{more}"
+        return f"{len(self.lost):,} of {whole} without a product: {first}{more}"
 
 
 def find_plan(store: Store, run: str) -> RunPlan | None:
@@ -138,8 +138,9 @@ def write_run(
     shards = [shard_bytes(entries) for entries in shards_of(missing, shard_size)]
     if len(shards) > MOST_SHARDS:
         raise DataError(
-            f"{len(missing)} tile-years are {len(shards)} shards of {shard_size}, and a run has {MOST_SHARDS} at most: "
-            f"ask for fewer years or a smaller region at a time, or for shards of up to {LARGEST_SHARD}"
+            f"{counted(len(missing), 'tile-year')} make {counted(len(shards), 'shard')} of {shard_size:,}, and a run "
+            f"has {MOST_SHARDS:,} at most: ask for fewer years or a smaller region at a time, or for shards of up to "
+            f"{LARGEST_SHARD:,}"
         )
     plan = plan_record(run, missing, shards=shards, asked=asked, refresh=refresh)
     contents = {shard_key(run, index): data for index, data in enumerate(shards)}
@@ -188,7 +189,9 @@ def read_shard(store: Store, plan: RunPlan, shard: str) -> list[ShardEntry]:
     """
     index = shard_index(shard)
     if index >= plan.shards:
-        raise DataError(f"the run {plan.run} has {plan.shards} shards, counted from 00000; {shard} is none of them")
+        raise DataError(
+            f"the run {plan.run} has {counted(plan.shards, 'shard')}, counted from 00000; {shard} is none of them"
+        )
     key = shard_key(plan.run, index)
     data = store.read(key, limit=LARGEST)
     if plan.digests and hashlib.sha256(data).hexdigest() != plan.digests[index]:

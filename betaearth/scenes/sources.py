@@ -21,14 +21,14 @@ from betaearth.scenes.profile import (
     load_profile,
 )
 from betaearth.scenes.signing import PlanetaryComputerSigner
+from betaearth.scenes.source_files import ITEMS, PROFILE
 from betaearth.scenes.stac_api import StacApiSource
 from betaearth.scenes.synthetic_source import SyntheticSource
+from betaearth.storage.files import folder_errors
 from betaearth.storage.open import local_path
 from betaearth.storage.s3_client import S3Options
 
 _SYNTHETIC = re.compile(r"synthetic(?::(?P<seed>\d{1,9}))?")
-_ITEMS = (".json", ".geojson")
-_PROFILE = ".toml"
 _WEB = ("http://", "https://")
 
 MakeFiles = Callable[[SourceProfile], Files]
@@ -39,8 +39,8 @@ def kinds() -> str:
     """Say what a source may be."""
     named = ", ".join(f"`{name}`" for name in built_in_names())
     return (
-        f"{named}, `synthetic`, `synthetic:SEED`, the path of a profile ({_PROFILE}), a path, http(s):// or s3:// URI "
-        f"of an item collection ({' or '.join(_ITEMS)}), or the http(s):// root of a STAC API"
+        f"{named}, `synthetic`, `synthetic:SEED`, the path of a profile ({PROFILE}), a path, http(s):// or s3:// URI "
+        f"of an item collection ({' or '.join(ITEMS)}), or the http(s):// root of a STAC API"
     )
 
 
@@ -62,15 +62,17 @@ def open_source(uri: str, *, cache: Path, reading: ReadingOptions, s3: S3Options
     files = partial(_files, cache=cache if reading.cache else None, s3=s3)
     if uri in built_in_names():
         return _of_profile(built_in(uri), files)
-    if uri.startswith(_WEB) and not plain(uri).endswith(_ITEMS):
+    if uri.startswith(_WEB) and not plain(uri).endswith(ITEMS):
         return _of_api(uri, files)
     path = local_path(uri) if uri else None
-    if path is not None and path.suffix == _PROFILE:
+    if path is not None and path.suffix == PROFILE:
         return _of_profile(load_profile(path), files)
-    if not plain(uri).endswith(_ITEMS) or not (path is not None or uri.startswith((*_WEB, "s3://"))):
+    if not plain(uri).endswith(ITEMS) or not (path is not None or uri.startswith((*_WEB, "s3://"))):
         raise ConfigError(f"{plain(uri) or 'nothing'} is no source: give {kinds()}")
-    if path is not None and not path.is_file():
-        raise ConfigError(f"{uri} is not a file that is there: give {kinds()}")
+    if path is not None:
+        with folder_errors(path):
+            if not path.is_file():
+                raise ConfigError(f"{uri} is not a file that is there: give {kinds()}")
     spelling = PLANETARY_COMPUTER_SPELLING
     return ItemCollectionSource(uri, spelling, files(spelling))
 

@@ -17,7 +17,7 @@ def folder_errors(where: Path) -> Iterator[None]:
     """Translate what the file system says about a path.
 
     Raises:
-        ConfigError: no permission, read-only, or full.
+        ConfigError: no permission, read-only, or full, or no path can be as long.
     """
     try:
         yield
@@ -26,6 +26,8 @@ def folder_errors(where: Path) -> Iterator[None]:
             raise ConfigError(f"{where} may not be accessed ({error.strerror}); give this user the right to") from error
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ConfigError(f"{where} cannot be written ({error.strerror}); free some space") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigError(f"{where} is no path ({error.strerror}); give a shorter one") from error
         raise
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 from betaearth.errors import ConfigError
+from betaearth.storage.discretion import discreet
 from betaearth.storage.files import folder_errors
 from betaearth.storage.folder import FolderStore
 from betaearth.storage.keys import LOCK, TEMPORARY
@@ -81,8 +82,9 @@ def open_folder(uri: str, *, make: bool = True) -> FolderStore:
         ConfigError: it is not a folder, cannot be written, or cannot refuse to overwrite.
     """
     root = _folder_of(uri)
-    if not make and not root.exists():
-        raise _no_folder(uri)
+    with folder_errors(root):
+        if not make and not root.exists():
+            raise _no_folder(uri)
     try:
         root = root.resolve()
         (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
@@ -100,7 +102,7 @@ def _no_folder(uri: str) -> ConfigError:
 def _folder_of(uri: str) -> Path:
     root = local_path(uri)
     if root is None:
-        raise ConfigError(f"{uri} is no store: give a path, file:///path or s3://bucket/prefix")
+        raise ConfigError(f"{discreet(uri)} is no store: give a path, file:///path or s3://bucket/prefix")
     return root
 
 
@@ -115,13 +117,14 @@ def local_path(uri: str) -> Path | None:
     scheme = _SCHEME.match(uri)
     if scheme is None:
         if _ONE_SLASH.match(uri):
-            raise ConfigError(f"{uri} lacks a slash: write {uri.replace(':/', '://', 1)}, or ./{uri} for a path")
+            said = discreet(uri)
+            raise ConfigError(f"{said} lacks a slash: write {said.replace(':/', '://', 1)}, or ./{said} for a path")
         return Path(uri)
     if scheme[1].lower() != "file":
         return None
     parts = urlsplit(uri)
     if parts.netloc not in {"", "localhost"} or not parts.path:
-        raise ConfigError(f"{uri} does not name a path of this machine: write file:///folder")
+        raise ConfigError(f"{discreet(uri)} does not name a path of this machine: write file:///folder")
     return Path(unquote(parts.path))
 
 

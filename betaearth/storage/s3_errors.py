@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.discretion import discreet
@@ -28,7 +29,9 @@ _THROTTLED = {
 }
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "401", "403", "Forbidden"}
-_NEEDS = {
+Done = Literal["read", "written", "listed", "deleted"]
+"""What was to be done with an object."""
+_NEEDS: dict[Done, str] = {
     "written": "s3:PutObject",
     "deleted": "s3:DeleteObject",
     "listed": "s3:ListBucket",
@@ -81,6 +84,28 @@ _MEANINGS: tuple[tuple[set[str] | frozenset[str], type[Exception], str], ...] = 
 """Codes or HTTP statuses, what they are to us, and what is said of them; the first that fits counts."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What S3 said, and of what."""
+
+    code: str
+    """By which it names the error; of a HEAD its status."""
+    status: int
+    """HTTP status; 0 where there is none."""
+    request: str
+    """Operation that was refused, as boto3 names it: `ListObjectsV2`."""
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Tell what S3 said that one of our errors stands for; None where it stands for something else."""
+    from botocore.exceptions import ClientError
+
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return None
+    return Refusal(code_of(cause), status_of(cause), cause.operation_name)
+
+
 def code_of(error: ClientError) -> str:
     """The code by which S3 names an error; HEAD answers have their status alone."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -92,12 +117,12 @@ def status_of(error: ClientError) -> int:
 
 
 @contextmanager
-def s3_errors(uri: str, done: str = "read") -> Iterator[None]:
+def s3_errors(uri: str, done: Done = "read") -> Iterator[None]:
     """Translate what boto3 says about an object; what it does not know passes untouched.
 
     Args:
         uri: how messages name the object.
-        done: what was to be done with it: `read`, `written`, `listed`, `deleted`.
+        done: what was to be done with it.
 
     Raises:
         DataError: there is no such object.
@@ -139,13 +164,13 @@ def s3_errors(uri: str, done: str = "read") -> Iterator[None]:
         raise TransientError(f"{uri}: no connection, or it broke: {discreet(str(error))}") from error
 
 
-def _translated(error: ClientError, uri: str, done: str) -> Exception | None:
+def _translated(error: ClientError, uri: str, done: Done) -> Exception | None:
     code, status = code_of(error), status_of(error)
     # A code says more than the status: 404 is a missing bucket as well as a missing object.
     for said in (code, str(status)):
         for codes, kind, sentence in _MEANINGS:
             if said in codes and not (said == "404" and code not in MISSING):
-                return kind(sentence.format(uri=uri, done=done, code=code, status=status, needs=_NEEDS.get(done, done)))
+                return kind(sentence.format(uri=uri, done=done, code=code, status=status, needs=_NEEDS[done]))
     if status >= 500:
         return TransientError(f"{uri}: the server cannot answer now ({status} {code})")
     return None

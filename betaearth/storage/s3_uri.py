@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from betaearth.errors import ConfigError
+from betaearth.storage.discretion import discreet
 from betaearth.storage.keys import is_key
 
 SCHEME = "s3://"
@@ -23,7 +24,7 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
     bucket, _, rest = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
         raise ConfigError(
-            f"{uri} names no bucket: write s3://bucket/prefix, the bucket in 3 to 63 of a-z, 0-9, '.', '-'"
+            f"{discreet(uri)} names no bucket: write s3://bucket/prefix, the bucket in 3 to 63 of a-z, 0-9, '.', '-'"
         )
     return bucket, rest.strip("/")
 

@@ -11,12 +11,9 @@ import yaml
 
 from betaearth.settings import PREFIX, load_settings, variable_names
 from tests.charts.rendered import CHART, NAMES, SETTINGS, installed, rendered, the, workflow_pods
+from tests.charts.settings_schema import CREDENTIALS, FOLLOWS
 from tests.charts.values_table import in_readme, table_of
 
-FOLLOWS = {"BETAEARTH_IMAGE", "BETAEARTH_DEVICE", "BETAEARTH_CACHE"}
-"""Settings that follow from other values: the image, GPUs or none, and where the cache is mounted."""
-CREDENTIALS = {"BETAEARTH_CLUSTER__ARGO_TOKEN"}
-"""Settings that only a Secret may hold: the schema lets them pass, and the templates say where they belong."""
 VALUES = CHART / "values.yaml"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DIGEST = f"sha256:{'0' * 64}"
@@ -51,7 +48,8 @@ def test_that_the_schema_knows_every_value_and_no_other() -> None:
         ({"colour": "blue"}, "additional properties 'colour' not allowed"),
         ({"image": {"name": "x"}}, "at '/image': additional properties 'name' not allowed"),
         ({"settings": {"BETAEARTH_STOER": "s3://bucket"}}, "additional properties 'BETAEARTH_STOER' not allowed"),
-        ({"settings": dict.fromkeys(CREDENTIALS, "me:word@x")}, "put it into the Secret betaearth-secrets"),
+        ({"settings": dict.fromkeys(CREDENTIALS, "me:word@x")}, "set ARGO_TOKEN in the shell that submits"),
+        ({"environment": {"ARGO_TOKEN": "me:word@x"}}, "set it in the shell that submits"),
         ({"settings": {"BETAEARTH_STORE": "/data"}}, "at '/settings/BETAEARTH_STORE'"),
         ({"settings": {"BETAEARTH_S3__ENDPOINT": "minio:9000"}}, "at '/settings/BETAEARTH_S3__ENDPOINT'"),
         ({"settings": {"BETAEARTH_SELECTION__MAX_CLOUD": [1]}}, "at '/settings/BETAEARTH_SELECTION__MAX_CLOUD'"),
@@ -60,6 +58,12 @@ def test_that_the_schema_knows_every_value_and_no_other() -> None:
         ({"gpu": {"resourceName": "gpu"}}, "at '/gpu/resourceName': 'gpu' does not match"),
         ({"gpu": {"enabled": "no"}}, "at '/gpu/enabled': got string, want boolean"),
         ({"image": {"digest": "sha256:abc"}}, "at '/image/digest'"),
+        ({"image": {"repository": "reg.example/x:tag"}}, "image.repository reg.example/x:tag holds a tag"),
+        ({"image": {"repository": "localhost:5000/x:5000"}}, "holds a tag"),
+        ({"image": {"repository": f"reg.example/x@{DIGEST}"}}, "holds a digest"),
+        ({"image": {"repository": "reg.example/Team/x"}}, "is no name of an image"),
+        ({"image": {"repository": "https://reg.example/x"}}, "is no name of an image"),
+        ({"image": {"repository": "reg.example/x y"}}, "at '/image/repository'"),
         ({"image": {"pullPolicy": "Sometimes"}}, "at '/image/pullPolicy'"),
         ({"scratch": {"size": "plenty"}}, "at '/scratch/size': 'plenty' does not match"),
         ({"cache": {"type": "hostPath"}}, "at '/cache/type'"),
@@ -109,11 +113,29 @@ def test_that_betaearth_takes_the_settings(name: str, monkeypatch: pytest.Monkey
     assert (settings.store or "") == data["BETAEARTH_STORE"]
 
 
+@pytest.mark.parametrize(
+    ("repository", "image"),
+    [
+        ("betaearth", "betaearth:1"),
+        ("registry.example.org/team/betaearth", "registry.example.org/team/betaearth:1"),
+        ("localhost:5000/betaearth", "localhost:5000/betaearth:1"),
+        (
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a_b/c",
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a_b/c:1",
+        ),
+    ],
+)
+def test_that_an_image_is_named_as_it_should_be(repository: str, image: str) -> None:
+    text = rendered({"image": {"repository": repository, "tag": "1"}})["betaearth/templates/configuration.yaml"]
+
+    assert next(yaml.safe_load_all(text))["data"]["image"] == image
+
+
 def test_that_large_numbers_stay_whole() -> None:
-    text = rendered({"settings": {"BETAEARTH_READING__CACHE": 4000000000, "BETAEARTH_SPACING_KM": 2.5}})
+    text = rendered({"settings": {"BETAEARTH_SELECTION__MAX_RESULTS": 4000000000, "BETAEARTH_SPACING_KM": 2.5}})
     data = list(yaml.safe_load_all(text["betaearth/templates/configuration.yaml"]))[1]["data"]
 
-    assert data["BETAEARTH_READING__CACHE"] == "4000000000"
+    assert data["BETAEARTH_SELECTION__MAX_RESULTS"] == "4000000000"
     assert data["BETAEARTH_SPACING_KM"] == "2.5"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from betaearth.cli.ending import Ending
 from betaearth.cli.exit_codes import EXTRA_OF, exit_code
 from betaearth.cli.main import guarded
+from betaearth.cli.progress import progress
 from betaearth.errors import ConfigError, DataError, TransientError
 
 
@@ -55,6 +57,26 @@ def test_an_interruption_is_a_line_of_the_log(code: int, capsys: pytest.CaptureF
     said = json.loads(line)
     assert (said["event"], said["level"], said["exit_code"]) == ("interrupted", "warning", code)
     assert "what is finished is kept" in said["message"]
+
+
+@pytest.mark.parametrize(("terminal", "makes"), [(True, True), (True, False), (False, True), (False, False)])
+def test_what_makes_nothing_promises_nothing(
+    terminal: bool, makes: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status --watch`, `logs -f`, `submit --wait` and the like: run once more they would not go on."""
+
+    def command() -> None:
+        if makes:
+            with progress():
+                pass
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert guarded(command) == 130
+    said = capsys.readouterr().err
+    assert "what is finished is kept" in said
+    assert ("and the same command makes the rest" in said) == makes
 
 
 def test_an_interruption_is_a_sentence_on_a_terminal(

@@ -37,8 +37,8 @@ def test_thousands_stay_readable() -> None:
     due = [entry(number, State.STALE, "source a -> b") for number in range(100, 200)]
     text = plan_text([*many, *due, entry(9, State.MISSING)])
     assert len(text.splitlines()) < MOST_ROWS + 10
-    assert f"and {1101 - MOST_ROWS} more, {101 - MOST_ROWS} of them to be made" in text
-    assert "1101 tile-years: 1000 current, 1 missing, 100 stale" in text
+    assert f"and {1101 - MOST_ROWS:,} more, {101 - MOST_ROWS} of them to be made" in text
+    assert "1,101 tile-years: 1,000 current, 1 missing, 100 stale" in text
     assert "     100 because source a -> b" in text
 
 
@@ -46,7 +46,12 @@ def test_reasons_cannot_move_the_cursor_or_flood_the_terminal() -> None:
     text = plan_text([entry(number, State.STALE, f"source {number}\x1b[2J{'x' * 5000}") for number in range(100, 400)])
     assert "\x1b" not in text
     assert len(text) < 20_000
-    assert "more reasons" in text
+    assert "     and 280 more reasons: --json has all" in text
+
+
+def test_a_single_reason_more_is_one() -> None:
+    text = plan_text([entry(number, State.STALE, f"source {number}") for number in range(100, 121)])
+    assert "     and 1 more reason: --json has all" in text
 
 
 def test_a_script_gets_everything() -> None:
@@ -68,7 +73,14 @@ def test_a_script_gets_everything() -> None:
     [
         (
             Forecast(1000, RATES),
-            ["28000 scenes", "600.0 GB in", "10 GPU-hours", "products: 10, on NVIDIA H200", "manifests: 12"],
+            [
+                "1,000 to be made",
+                "28,000 scenes",
+                "600.0 GB in",
+                "10 GPU-hours",
+                "products: 10, on NVIDIA H200",
+                "manifests: 12",
+            ],
         ),
         (Forecast(1000, RATES, 2.5), ["25.00 at 2.5 an hour"]),
         (Forecast(2, Rates("reckoned", 0, 0, "cpu", {}, 8, 1e6, 1e6, 60.0)), ["CPU-hours on cpu", "not measured"]),

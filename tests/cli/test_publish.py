@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.stac.conftest import add, build_manifest, contents_of, key_of, store
 __all__ = ["add", "store"]
 
 CELLS = ("433U_1046R", "434U_1046R")
+RUNBOOK = Path(__file__).parents[2] / "docs" / "cluster" / "runbook.md"
 
 
 @pytest.fixture
@@ -71,6 +74,21 @@ def test_a_run_answers_for_its_own_tile_years(spoilt: str, code: int, s3_bucket:
     assert betaearth("publish", "--store", s3_bucket).code == 65
 
 
+def plan_run(store: FolderStore, run: str, entries: list[ShardEntry]) -> None:
+    """Write the records of a run of one shard."""
+    store.create(shard_key(run, 0), shard_bytes(entries))
+    record = RunPlan(
+        run=run,
+        created=datetime.now(UTC),
+        collections=[],
+        years=sorted({entry.year for entry in entries}),
+        tile_years=len(entries),
+        shards=1,
+        software="here",
+    )
+    store.create(plan_key(run), record.model_dump_json().encode())
+
+
 @pytest.fixture
 def run_of(store: FolderStore, add: Callable[..., str]) -> Callable[..., None]:
     """Plan a run `r` of one shard, whose tile-years are in the store in one of the ways of the publisher."""
@@ -92,17 +110,7 @@ def run_of(store: FolderStore, add: Callable[..., str]) -> Callable[..., None]:
             request = build_manifest(cell, note="r").request_digest[:12]
             folder = posixpath.dirname(made[state](cell))
             entries.append(ShardEntry(cell=cell, year=2024, prefix=folder, request=request))
-        store.create(shard_key("r", 0), shard_bytes(entries))
-        record = RunPlan(
-            run="r",
-            created=datetime.now(UTC),
-            collections=[],
-            years=[2024],
-            tile_years=len(entries),
-            shards=1,
-            software="here",
-        )
-        store.create(plan_key("r"), record.model_dump_json().encode())
+        plan_run(store, "r", entries)
 
     return plan
 
@@ -119,7 +127,8 @@ def test_a_run_is_told_in_one_line(
         (line,) = done.out.splitlines()
         assert line.startswith(
             f"4 tile-years of {what}: 1 published, 1 empty, 1 refused, 1 without a product; "
-            "`betaearth resubmit r` makes what is missing; "
+            "on a cluster `betaearth resubmit r` makes what is missing, by hand "
+            f"`betaearth shard r {'00000' if scope else 'SHARD'}` lists it; "
         )
         assert (done.code, "betaearth resubmit r" in done.message) == (65, True)
         row = json.loads(betaearth(*words, "--json").out)
@@ -132,6 +141,54 @@ def test_a_run_of_a_single_tile_year(run_of: Callable[..., None], store: FolderS
     assert done.code == 0
     assert done.out.startswith("1 tile-year of the run r: 1 published, 0 empty, 0 without a product; ")
     assert "resubmit" not in done.out + done.err
+
+
+@pytest.mark.parametrize("scope", [(), ("--shard=00000",)], ids=["run", "shard"])
+def test_an_older_manifest_that_is_torn_is_not_what_the_run_asked_for(
+    scope: tuple[str, ...],
+    run_of: Callable[..., None],
+    add: Callable[..., str],
+    store: FolderStore,
+    betaearth: Command,
+) -> None:
+    run_of(published="433U_1046R")
+    older = add("433U_1046R", note="earlier")
+    store.delete(older)
+    store.create(older, b"{}")
+    words = ("publish", f"--store={store.root}", "--run=r", *scope)
+    done = betaearth(*words, "--json")
+    row = json.loads(done.out)
+    assert (row["published"], row["refused"], [*row["skipped"]]) == (1, 0, [older])
+    assert "r: 1 published, 0 empty, 0 without a product; " in betaearth(*words).out
+
+
+def test_what_a_run_by_hand_prints_is_what_the_runbook_shows(
+    add: Callable[..., str], store: FolderStore, betaearth: Command
+) -> None:
+    """What its pods would make is made up; the catalog that is made of it is as large."""
+    shown = re.findall(r"^# (\d+ tile-years of .*)$", RUNBOOK.read_text(), re.MULTILINE)
+    cells = ("2710U_481R", "2710U_482R", "2711U_481R", "2711U_482R")
+    made_up: dict[str, Any] = {
+        "year": 2021,
+        "variant": "demo",
+        "trained": False,
+        "source": "synthetic:0",
+        "spacing_m": 2000.0,
+    }
+    entries = []
+    for cell in cells:
+        manifest = build_manifest(cell, **made_up)
+        folder = posixpath.dirname(key_of(manifest))
+        entries.append(ShardEntry(cell=cell, year=2021, prefix=folder, request=manifest.request_digest[:12]))
+    plan_run(store, "by-hand", entries)
+    words = ("publish", f"--store={store.root}", "--run", "by-hand")
+    said = []
+    for pod in (cells[:2], cells[2:]):
+        for cell in pod:
+            add(cell, **made_up)
+        said.append(betaearth(*words, "--shard", "00000").out.strip())
+    said.append(betaearth(*words).out.strip())
+    assert said == shown
 
 
 def test_a_run_with_nothing_but_sea(run_of: Callable[..., None], store: FolderStore, betaearth: Command) -> None:

@@ -59,6 +59,18 @@ def test_one_spelling(words: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--years|2024|2023|-n|mars", "--years|2024|--years|2023|-n|mars"),
+        ("--cells|433U_1046R|434U_1046R|-n|mars", "--cells|433U_1046R|--cells|434U_1046R|-n|mars"),
+        ("--bbox|-13.1|-48.7|-13|-48.6|-n|mars", "--bbox|-13.1|-48.7|-13|-48.6|-n|mars"),
+    ],
+)
+def test_a_list_ends_at_a_short_option_and_a_box_may_lie_below_0(words: str, expected: str) -> None:
+    assert respelled(words.split("|"), KNOWN["submit"]) == expected.split("|")
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ("--refresh=maybe", "true or false"),

@@ -93,6 +93,12 @@ class TestStore:
         (tmp_path / "file").touch()
         assert [finding.outcome for finding in self.check(str(tmp_path / "file" / "store"))] == [FAILED]
 
+    @pytest.mark.parametrize("for_cluster", [True, False])
+    def test_a_folder_that_nobody_can_have(self, for_cluster: bool) -> None:
+        (finding,) = self.check("x" * 300, for_cluster=for_cluster)
+        assert (finding.outcome, finding.transient) == (FAILED, False)
+        assert "is no path" in finding.detail
+
     def test_none_named_is_a_failure_where_it_was_asked_for(self) -> None:
         assert [finding.outcome for finding in self.check(None)] == [FAILED]
         assert [finding.outcome for finding in self.check(None, for_cluster=True)] == [UNKNOWN]

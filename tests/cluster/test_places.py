@@ -8,6 +8,9 @@ import pytest
 
 from betaearth.cluster.places import check_places
 from betaearth.errors import ConfigError, DataError
+from betaearth.scenes.options import ReadingOptions
+from betaearth.scenes.source_files import ITEMS, PROFILE
+from betaearth.scenes.sources import open_source
 
 
 def refuse(*, store: str | None = None, source: str | None = None, model: str | None = None) -> None:
@@ -31,13 +34,15 @@ def test_a_store_of_pods(store: str | None) -> None:
         ("s3:/bucket/prefix", "lacks a slash"),
         ("s3://", "names no bucket"),
         ("s3:///prefix", "names no bucket"),
-        ("gs://bucket/prefix", "names no bucket"),
+        ("gs://u:secret@bucket/prefix", "^gs://bucket/prefix names no bucket"),
+        ("https://host/prefix?sig=secret", "^https://host/prefix names no bucket"),
         ("s3://bucket/a//b", "is no store"),
     ],
 )
 def test_a_store_that_is_none(store: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=said) as refused:
         refuse(store=store)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,22 @@ def test_imagery_of_this_machine(source: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"--source .* lies on this machine"):
         refuse(source=source)
+
+
+@pytest.mark.parametrize("end", [*ITEMS, PROFILE])
+def test_every_file_that_says_where_imagery_is(end: str, tmp_path: Path) -> None:
+    """What `open_source` would take for one here."""
+    name = f"nowhere{end}"
+    with pytest.raises(ConfigError, match=r"is not a file that is there|cannot be read"):
+        open_source(name, cache=tmp_path, reading=ReadingOptions(cache=False))
+    with pytest.raises(DataError, match=r"--source .* lies on this machine"):
+        refuse(source=name)
+
+
+@pytest.mark.parametrize("words", [{"source": "x" * 300}, {"model": "x" * 300}], ids=lambda words: next(iter(words)))
+def test_what_no_path_can_be_is_a_matter_of_set_up(words: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="is no path"):
+        refuse(**words)
 
 
 @pytest.mark.parametrize("source", ["earth-serch", "synthetic:x", "s3://bucket/items", "gs://bucket/items.json"])

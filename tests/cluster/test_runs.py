@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from betaearth.cli.main import app
 from betaearth.cluster.runs import await_run, raise_failure
 from betaearth.cluster.submission import workflow_of
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.pipeline.limits import MOST_TILES_PER_POD
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_TILES_PER_POD
 from betaearth.products.runs import SHARD_SIZE
 from tests.cluster.clients import SUBMISSION, cluster, through_argo
 from tests.cluster.server import Cluster
@@ -115,14 +116,17 @@ class TestSubmit:
         assert {"name": "options", "value": "--gap-fill"} in document["spec"]["arguments"]["parameters"]
         assert not cluster.asked
 
-    def test_what_is_beyond_the_limit_of_a_pod_is_told_with_the_limits(self) -> None:
-        beyond = str(MOST_TILES_PER_POD + 1)
-        result = invoke(*self.WORDS, "--tiles-per-pod", beyond)
-        assert f"{beyond} is beyond 1 to {MOST_TILES_PER_POD} tile-years" in " ".join(result.stderr.split())
-        assert invoke(*self.WORDS, "--dry-run", "--tiles-per-pod", str(MOST_TILES_PER_POD)).exit_code == 0
-        shard = invoke("shard", RUN, "00000", "--tiles-per-pod", beyond)
-        assert shard.exit_code == 2
-        assert str(MOST_TILES_PER_POD) in shard.stderr
+    @pytest.mark.parametrize(
+        ("option", "most"), [("--tiles-per-pod", MOST_TILES_PER_POD), ("--shard-size", LARGEST_SHARD)]
+    )
+    def test_what_is_beyond_a_limit_is_told_with_the_limits(self, option: str, most: int) -> None:
+        pods = {"--tiles-per-pod": ("shard", RUN, "00000"), "--shard-size": ("plan", *self.WORDS[1:])}[option]
+        for given, limit in (("0", "1"), (str(most + 1), str(most))):
+            for command in (self.WORDS, pods):
+                result = invoke(*command, option, given)
+                said = " ".join(result.stderr.split()).partition(f"Invalid value for '{option}': ")[2]
+                assert (result.exit_code, re.findall(rf"\b{limit}\b", said)) == (2, [limit]), result.stderr
+        assert invoke(*self.WORDS, "--dry-run", option, str(most)).exit_code == 0
 
     def test_a_dry_run_names_the_namespace_that_is_set(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         def namespace(*words: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from betaearth.cluster.submission import (
     resubmission,
     workflow_of,
 )
-from betaearth.errors import DataError
+from betaearth.errors import ConfigError, DataError
 from betaearth.grid.majortom import MajorTomGrid
 from tests.cluster.world import check_workflow
 
@@ -105,7 +106,10 @@ def test_options_that_are_too_long() -> None:
 
 
 class TestGeoJSON:
-    @pytest.mark.parametrize("address", ["https://example.org/a.json", "s3://bucket/a.json"])
+    @pytest.mark.parametrize(
+        "address",
+        ["https://example.org/a.json", "HTTPS://h.test/x?sig=SECRET", "http://h.test/x", "s3://bucket/a.json"],
+    )
     def test_an_address_stays(self, address: str) -> None:
         assert geojson_words(address) == {"geojson": address}
 
@@ -147,9 +151,36 @@ class TestGeoJSON:
             with pytest.raises(DataError, match=r"area\.json"):
                 geojson_words(str(path))
 
-    def test_no_file(self) -> None:
-        with pytest.raises(DataError, match=r"nowhere\.json cannot be read"):
-            geojson_words("nowhere.json")
+    def test_a_file_by_its_uri(self, tmp_path: Path) -> None:
+        path = tmp_path / "an area.json"
+        path.write_text("\ufeff" + json.dumps(SQUARE))
+        assert json.loads(geojson_words(f"file://{quote(str(path))}")["geojson"]) == SQUARE
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        for word in ("nowhere.json", "x" * 300, str(tmp_path)):
+            with pytest.raises(DataError, match=r"^[^:]* cannot be read: [A-Z][a-z ]+; give a file"):
+                geojson_words(word)
+
+    def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "area.tif"
+        path.write_bytes(b"II*\x00\xff\xfe")
+        with pytest.raises(DataError, match=r"area\.tif is no text"):
+            geojson_words(str(path))
+
+    @pytest.mark.parametrize(
+        ("word", "said"),
+        [
+            ("gs://u:SECRET@bucket/a.json", "^gs://bucket/a.json cannot be read"),
+            ("ftp://h.test/x?sig=SECRET", "^ftp://h.test/x cannot be read"),
+            ("https:/h.test/x?sig=SECRET", "^https:/h.test/x lacks a slash"),
+            ("S3://u:SECRET@bucket/a.json", "^S3://bucket/a.json names no bucket"),
+            ("s3://u:SECRET@bucket/a.json", "^s3://bucket/a.json names no bucket"),
+        ],
+    )
+    def test_an_address_that_nobody_reads_is_told_without_its_secrets(self, word: str, said: str) -> None:
+        with pytest.raises(ConfigError, match=said) as refused:
+            geojson_words(word)
+        assert "SECRET" not in str(refused.value)
 
 
 class TestResubmission:

@@ -387,6 +387,10 @@ class TestFromPretrained:
             with pytest.raises(ConfigError, match=f"has changed since it was fetched: .* it was {DIGEST}; remove"):
                 locate_weights(name, WeightsOptions(), cache=tmp_path)
 
+    def test_what_no_path_can_be_is_a_matter_of_set_up(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="is no path"):
+            locate_weights("x" * 300, WeightsOptions(), cache=tmp_path)
+
     def test_a_digest_of_what_is_on_this_machine_is_checked(self) -> None:
         demo = find_weights("demo")
         for name in ("demo", demo.path, str(demo.path.parent)):

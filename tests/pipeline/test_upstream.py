@@ -180,6 +180,7 @@ def test_the_ocean_has_no_news(workshop: Workshop, store: Store) -> None:
     [
         (SourceNews(("a", "b", "c"), ("d",)), "+3 granules, -1 granule"),
         (SourceNews(removed=("a", "b")), "-2 granules"),
+        (SourceNews(added=("a",) * 1200), "+1,200 granules"),
     ],
 )
 def test_news_are_counted(news: SourceNews, text: str) -> None:

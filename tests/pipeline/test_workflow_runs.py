@@ -124,7 +124,7 @@ def test_too_many_shards_are_refused_unwritten(
     entries: list[Planned], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("betaearth.pipeline.workflow_runs.MOST_SHARDS", 2)
-    with pytest.raises(DataError, match=r"5 tile-years are 3 shards of 2, .* at most: ask for"):
+    with pytest.raises(DataError, match=r"5 tile-years make 3 shards of 2, .* at most: ask for"):
         write_run(store, "r", entries, asked="a", shard_size=2)
     assert list(store.list()) == []
 
@@ -188,7 +188,7 @@ def test_a_plan_with_too_few_digests_is_none(entries: list[Planned], store: Stor
     assert stored is not None
     short = replaced(written, digests=written.digests[:1])
     assert store.update("runs/r/plan.json", short.model_dump_json().encode(), stored.etag)
-    with pytest.raises(DataError, match="1 digests are not those of 3 shards"):
+    with pytest.raises(DataError, match="the plan counts shards: 3, and has digests: 1"):
         read_plan(store, "r")
 
 
@@ -198,7 +198,10 @@ def test_a_report_says_what_the_store_holds(entries: list[Planned], store: Store
         make(store, entry)
     outcome = outcome_of(store, read_shards(store, written))
     assert (outcome.made, [entry.year for entry in outcome.lost]) == (3, YEARS[3:])
-    assert "2 of 5 tile-years have no product" in outcome.lost_text()
+    assert "2 of 5 tile-years without a product" in outcome.lost_text()
+    many = Outcome(0, outcome.lost * 1000)
+    assert many.lost_text().startswith("2,000 of 2,000 tile-years without a product: ")
+    assert many.lost_text().endswith(" and 1,990 more")
     report = write_outcome(store, "r", outcome)
     assert (report.made, report.failed) == (3, dict.fromkeys([entry.prefix for entry in entries[3:]], NO_MANIFEST))
     before = store.find("runs/r/report.json")

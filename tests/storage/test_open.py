@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,29 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 def test_other_kinds_are_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match="give a path, file:///path or s3://bucket/prefix"):
         open_store(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://host/store?sig=SECRET",
+        "gs://u:SECRET@bucket",
+        "https:/host/store?sig=SECRET",
+        "s3://u:SECRET@bucket",
+        "file://u:SECRET@host/store",
+    ],
+)
+def test_what_is_refused_is_named_without_its_secrets(uri: str) -> None:
+    for opened in (open_store, existing_store):
+        with pytest.raises(ConfigError) as refused:
+            opened(uri)
+        assert "SECRET" not in str(refused.value)
+
+
+def test_what_no_path_can_be_is_a_matter_of_set_up() -> None:
+    for opened in (open_store, existing_store, partial(open_store, make=False)):
+        with pytest.raises(ConfigError, match=r"x+ is (no path|not a folder that can be written)"):
+            opened("x" * 300)
 
 
 @pytest.mark.parametrize("uri", ["", "file://otherhost/store", "file://"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.s3_client import s3_client
-from betaearth.storage.s3_errors import s3_errors
+from betaearth.storage.s3_errors import Done, Refusal, refusal_of, s3_errors
 
 
 def answer(status: int, code: str) -> ClientError:
@@ -56,6 +58,22 @@ def test_what_is_unknown_passes_untouched(status: int, code: str) -> None:
     with pytest.raises(ClientError) as raised, s3_errors("s3://bucket/key", "written"):
         raise error
     assert raised.value is error
+
+
+def test_what_was_refused_is_told_with_the_action_that_a_policy_lacks() -> None:
+    said = set()
+    for done in get_args(Done):
+        with pytest.raises(ConfigError, match=f"may not be {done}") as refused, s3_errors("s3://bucket/key", done):
+            raise answer(403, "AccessDenied")
+        said.update(re.findall(r"must allow (s3:\w+)", str(refused.value)))
+    assert said == {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"}
+
+
+def test_a_refusal_is_known_by_what_it_refuses() -> None:
+    with pytest.raises(ConfigError) as refused, s3_errors("s3://bucket/key", "written"):
+        raise answer(403, "AccessDenied")
+    assert refusal_of(refused.value) == Refusal("AccessDenied", 403, "PutObject")
+    assert refusal_of(ConfigError("of a folder")) is None
 
 
 def test_a_signature_does_not_get_into_a_message() -> None:

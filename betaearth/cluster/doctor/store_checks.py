@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from betaearth.cluster.doctor.findings import Finding, failed, ok, unknown, warning
-from betaearth.cluster.doctor.reader import FORBIDDEN
 from betaearth.errors import ConfigError
+from betaearth.storage.files import folder_errors
 from betaearth.storage.open import local_path, open_store
 from betaearth.storage.s3_client import S3Options
+from betaearth.storage.s3_errors import refusal_of
 
 FIX = "correct --store, its credentials (AWS_*) or its endpoint (BETAEARTH_S3__ENDPOINT)"
+FORBIDDEN = 403
 NAME = "--store s3://bucket/prefix, or BETAEARTH_STORE; --skip store leaves it out"
 CLOCK = "set the clock of this machine: a signature holds for a quarter of an hour"
 BY_CODE = {
@@ -58,26 +60,26 @@ def check_store(uri: str | None, s3: S3Options, *, for_cluster: bool) -> Iterato
 
 def _opened(uri: str, s3: S3Options) -> Finding:
     path = local_path(uri)
-    if path is not None and not path.exists():
-        return _absent(uri, path)
+    if path is not None:
+        with folder_errors(path):
+            if not path.exists():
+                return _absent(uri, path)
     kept = "keeps conditions" if path is None else "creates without overwriting"
     return ok("store", f"{open_store(uri, s3, make=False).uri} can be written, and {kept}")
 
 
 def _absent(uri: str, path: Path) -> Finding:
-    above = next((folder for folder in path.absolute().parents if folder.exists()), None)
-    if above is None or not above.is_dir() or not os.access(above, os.W_OK):
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
         return failed("store", f"there is no folder {uri}, and it cannot be made in {above}", "correct --store")
     return warning("store", f"there is no folder {uri} yet", "`betaearth run` makes it; or correct --store")
 
 
 def fix_of(error: ConfigError) -> str:
     """Say what to do about a store that refuses, by what S3 said of which request."""
-    cause = error.__cause__
-    answer = getattr(cause, "response", None) or {}
-    code = str(answer.get("Error", {}).get("Code", ""))
-    if code in BY_CODE:
-        return BY_CODE[code]
-    if answer.get("ResponseMetadata", {}).get("HTTPStatusCode") == FORBIDDEN:
-        return BY_REQUEST.get(str(getattr(cause, "operation_name", "")), FIX)
-    return FIX
+    refusal = refusal_of(error)
+    if refusal is None:
+        return FIX
+    if refusal.code in BY_CODE:
+        return BY_CODE[refusal.code]
+    return BY_REQUEST.get(refusal.request, FIX) if refusal.status == FORBIDDEN else FIX
