@@ -11,12 +11,13 @@ INTERRUPTED = 130
 EXIT_CODES: dict[type[Exception], int] = {DataError: 65, TransientError: 75, ConfigError: 78}
 
 EXTRA_OF = {
+    "PIL": "generate",
     "argo_workflows": "cluster",
     "boto3": "generate",
     "botocore": "generate",
     "jsonschema_rs": "generate",
     "kubernetes": "cluster",
-    "PIL": "generate",
+    "matplotlib": "train",
     "planetary_computer": "generate",
     "pyarrow": "generate",
     "pyproj": "generate",
@@ -25,6 +26,7 @@ EXTRA_OF = {
     "rasterio": "generate",
     "rustac": "generate",
     "shapely": "generate",
+    "sklearn": "train",
     "starlette": "generate",
     "uvicorn": "generate",
     "xarray": "xarray",

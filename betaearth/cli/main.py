@@ -15,8 +15,11 @@ from betaearth.cli import (
     audit,
     check,
     cluster,
+    dataset,
     demo,
     doctor,
+    evaluate,
+    figures,
     models,
     plan,
     produce,
@@ -25,6 +28,7 @@ from betaearth.cli import (
     shard,
     status,
     tile,
+    train,
 )
 from betaearth.cli.ending import ending_in_time, leave
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
@@ -65,6 +69,10 @@ app.command("stop")(cluster.stop)
 app.command("resubmit")(cluster.resubmit)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(dataset.app, name="dataset")
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("figures")(figures.figures)
 
 generate_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 generate_app.command("betaearth-generate", cls=ProductionCommand)(area.generate)

@@ -111,6 +111,11 @@ class BetaEarth:
         return cls(_placed(network, target), variant, weights_sha256=sha256, origin=weights.origin, backbone=backbone)
 
     @property
+    def network(self) -> EmbeddingNetwork:
+        """What embeds, for who wants its steps apart."""
+        return self._network
+
+    @property
     def trained(self) -> bool:
         """False for a seeded initialisation: its embeddings carry no learned meaning."""
         return self.variant.trained

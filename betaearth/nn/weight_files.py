@@ -44,6 +44,19 @@ class NetworkSizes(BaseModel):
     features: int
 
 
+class TrainedOn(BaseModel):
+    """The data that weights learned from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Of the data set."""
+    synthetic: bool
+    """Whether they were made up: such weights know nothing of the real Earth."""
+    digest: str
+    """sha256 of the data set's description."""
+
+
 class WeightsConfig(BaseModel):
     """A `config.json` of ours; that of the released weights has no `format` and names an architecture."""
 
@@ -63,6 +76,8 @@ class WeightsConfig(BaseModel):
     """As the released files and the published package name it: a DINOv3 head has `dinov3` in it."""
     model_name: str | None = None
     """Likewise: an RGB network has `rgb-only` in it."""
+    trained_on: TrainedOn | None = None
+    """None where nobody says."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""Models against each other on the same cells: a difference has a narrower interval than the two figures have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from betaearth.evaluation.chip_scores import ChipCosine, by_cell_year
+from betaearth.evaluation.cosine import bootstrap_interval
+from betaearth.evaluation.embedder import DateMode
+from betaearth.evaluation.model_run import ModelFindings
+from betaearth.evaluation.results import ModelDifference
+from betaearth.evaluation.subsets import arms_of
+
+
+def compare(findings: Sequence[ModelFindings], *, seed: int) -> tuple[ModelDifference, ...]:
+    """Compare every model with the first, with all inputs and with each subset that both take."""
+    if not findings:
+        return ()
+    first, *others = findings
+    return tuple(difference for other in others for difference in _differences(other, first, seed))
+
+
+def _differences(model: ModelFindings, against: ModelFindings, seed: int) -> Iterator[ModelDifference]:
+    ours, theirs = _arms(model), _arms(against)
+    for inputs, chips in ours.items():
+        both = _paired(chips, theirs.get(inputs, ()))
+        if len(both):
+            yield ModelDifference(
+                model=model.results.name,
+                against=against.results.name,
+                inputs=inputs,
+                tiles=len(both),
+                mean=float(both.mean()),
+                interval=bootstrap_interval(both, seed=seed),
+            )
+
+
+def _arms(findings: ModelFindings) -> Mapping[tuple[str, ...] | None, Sequence[ChipCosine]]:
+    """List all dates with all inputs, as None, and arms of the ablation that know the day, where the model takes it."""
+    arms = arms_of(findings.ablation)
+    told = DateMode.DAY if any(dates is DateMode.DAY for _, dates in arms) else DateMode.NONE
+    return {
+        None: findings.chips,
+        **{tuple(map(str, inputs)): chips for (inputs, dates), chips in arms.items() if dates is told},
+    }
+
+
+def _paired(ours: Sequence[ChipCosine], theirs: Sequence[ChipCosine]) -> NDArray[np.float64]:
+    """Subtract over the cell-years that both were scored in, (n,)."""
+    others = {tile.name: tile.cosine for tile in by_cell_year(theirs)}
+    return np.array([tile.cosine - others[tile.name] for tile in by_cell_year(ours) if tile.name in others])

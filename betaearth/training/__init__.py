@@ -1,0 +1,1 @@
+"""Training: data sets of chips and targets, the loop, its checkpoints."""
