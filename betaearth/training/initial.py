@@ -57,7 +57,11 @@ def initialise(network: PyramidNetwork) -> None:
 
 
 def initialise_encoder(encoder: MiT) -> None:
-    """Give an encoder random weights."""
+    """Give an encoder random weights.
+
+    Convolutions that a LayerNorm follows keep their random biases: at sea and beyond a swath inputs are exactly 0, and
+    the gradient of the norm of a zero vector is three hundred times as large as any other.
+    """
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
@@ -65,7 +69,8 @@ def initialise_encoder(encoder: MiT) -> None:
         elif isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups
             nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
-            _zero_bias(module)
+            if module.groups > 1:
+                _zero_bias(module)
 
 
 def initialise_mixer(network: PyramidNetwork) -> None:

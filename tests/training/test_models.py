@@ -128,3 +128,15 @@ def test_what_cannot_begin_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match="choose one by --prefix"):
         build(model(init=str(tmp_path / "two.pt")), 0)
     build(model(init=str(tmp_path / "two.pt"), init_prefix="b"), 0)
+
+
+def test_pixels_without_data_do_not_drown_the_gradient() -> None:
+    network = pyramids()
+    nothing = {name: torch.zeros(1, channels, 32, 32) for name, channels in network.config.modalities}
+    network(nothing, None).sum().backward()
+    steepest = {
+        name: float(value.grad.norm()) / (float(network.last.bias.grad.norm()) if network.last.bias is not None else 1)  # type: ignore[union-attr]
+        for name, value in network.named_parameters()
+        if value.grad is not None
+    }
+    assert max(steepest.values()) < 50, max(steepest, key=lambda name: steepest[name])
