@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from betaearth.cluster.options import ClusterOptions
 from betaearth.errors import ConfigError
+from betaearth.grid.majortom import MAX_SPACING_M, MIN_SPACING_M
 from betaearth.grid.osm import OsmOptions
 from betaearth.inference.annual import InferenceOptions
 from betaearth.inference.fetching import WeightsOptions
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
     """Variant name, hub id, or a file or folder of weights."""
     device: str | None = None
     """`cpu`, `cuda`, ...; None takes CUDA where there is one."""
-    spacing_km: float = 10.0
+    spacing_km: float = Field(default=10.0, ge=MIN_SPACING_M / 1000, le=MAX_SPACING_M / 1000)
     """Spacing of the Major TOM grid in km."""
     cache: Path = Field(default_factory=default_cache)
     """What can be made or fetched again: synthetic imagery, weights."""

@@ -126,15 +126,8 @@ def report_to(emit: Emit) -> Report:
 
 
 def grid_of(settings: Settings) -> MajorTomGrid:
-    """Make the Major TOM grid of the settings' spacing.
-
-    Raises:
-        ConfigError: the spacing is impossible.
-    """
-    try:
-        return MajorTomGrid(settings.spacing_km * 1000.0)
-    except DataError as error:
-        raise ConfigError(f"spacing_km: {error}") from error
+    """Make the Major TOM grid of the settings' spacing."""
+    return MajorTomGrid(settings.spacing_km * 1000.0)
 
 
 def store_of(settings: Settings, *, make: bool = True) -> Store:

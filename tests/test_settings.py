@@ -16,6 +16,19 @@ def test_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.spacing_km == 2.5
 
 
+@pytest.mark.parametrize("spacing", ["0.2", "1000"])
+def test_the_spacings_that_a_grid_may_have(spacing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_SPACING_KM", spacing)
+    assert load_settings({}).spacing_km == float(spacing)
+
+
+@pytest.mark.parametrize("spacing", ["0", "-1", "0.19", "1000.1", "nan", "inf"])
+def test_a_spacing_that_no_grid_has(spacing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BETAEARTH_SPACING_KM", spacing)
+    with pytest.raises(ConfigError, match="spacing_km"):
+        load_settings({})
+
+
 @pytest.mark.parametrize(
     "name", ["BETAEARTH_SOURCES", "BETAEARTH_SELECTION__MAXCLOUD", "BETAEARTH_X", "betaearth_stoer"]
 )

@@ -71,7 +71,7 @@ def reproduce(
     original = read_original(Location.of(item, settings.s3))
     with writable(out):  # before hours of computing
         out.mkdir(parents=True, exist_ok=True)
-    with progress(verbose=verbose) as emit:
+    with progress(verbose=verbose, goes_on=False) as emit:
         report = reproduce_item(original, wiring.means_of(settings, emit, source=source, model=model), emit=emit)
     path = out / report.file_name
     with writable(out):

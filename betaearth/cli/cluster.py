@@ -29,7 +29,7 @@ from betaearth.cli.options import (
     settings_from,
     spelled_out,
 )
-from betaearth.cli.submit_words import area_words, option_words, refuse_too_many, warn_of_unsent
+from betaearth.cli.submit_words import area_words, option_words, tell_size, warn_of_unsent
 from betaearth.pipeline.limits import LARGEST_SHARD, MOST_TILES_PER_POD
 from betaearth.products.runs import SHARD_SIZE
 
@@ -91,7 +91,7 @@ def submit(
     settings = settings_from(
         production, spacing_km=spacing_km, namespace=namespace, context=context, argo_server=argo_server
     )
-    check_places(store=store, source=production.source, model=production.model)
+    check_places(store=store, source=production.source, model=production.model, together=production.together)
     warn_of_unsent(production, store=store, spacing_km=spacing_km, device=device)
     grid = wiring.grid_of(settings)
     submission = region_submission(
@@ -105,7 +105,7 @@ def submit(
         shard_size=shard_size,
         tiles_per_pod=tiles_per_pod,
     )
-    refuse_too_many(submission, len(set(years)), grid, shard_size or SHARD_SIZE)
+    tell_size(submission, len(set(years)), grid, shard_size or SHARD_SIZE)
     if dry_run:
         named = named_namespace(settings.cluster)
         typer.echo(workflow_text(submission, namespace=named, as_json=as_json), nl=False)
@@ -173,17 +173,18 @@ def logs(
     argo_server: ServerOption = None,
 ) -> None:
     """Show what the pod of a tile-year wrote, or all pods of a run; followed without a tile-year, the region's own."""
-    from betaearth.cluster.logs import run_logs, tile_year_logs
+    from betaearth.cluster.logs import run_logs, tile_year_logs, tile_year_word
     from betaearth.storage.discretion import printable
 
     if (cell is None) != (year is None):
         raise typer.BadParameter("a tile-year is a cell and a year: betaearth logs RUN 433U_1046R 2024")
+    tile_year = None if cell is None or year is None else tile_year_word(cell, year)
     workflows = open_cluster(namespace, context, argo_server)
-    if cell is None:
+    if tile_year is None:
         for line in run_logs(workflows, run, tail=tail, follow=follow):
             typer.echo(printable(f"{line.pod}: {line.text}"))
         return
-    for line in tile_year_logs(workflows, run, f"{cell}/{year}", tail=tail, follow=follow):
+    for line in tile_year_logs(workflows, run, tile_year, tail=tail, follow=follow):
         typer.echo(printable(line.text))
 
 

@@ -74,7 +74,7 @@ def evaluate(
     from betaearth.evaluation.run import evaluate as run
 
     asked = _config(config, weights or (), data, changes or (), settings.device)
-    with progress() as emit, stepping(emit) as shown:
+    with progress(goes_on=False) as emit, stepping(emit) as shown:
         results = run(asked, out, emit=shown)
     typer.echo(results.model_dump_json(indent=1) if as_json else results_text(results, out))
 
@@ -101,7 +101,7 @@ def _evaluate_catalog(catalog: str, targets: Sequence[str], out: Path, *, as_jso
 
     settings = settings_from()
     check_free(out)
-    with progress() as emit, stepping(emit) as shown:
+    with progress(goes_on=False) as emit, stepping(emit) as shown:
         results = evaluate_catalog(catalog, targets, s3=settings.s3, emit=shown)
     with whole(out) as draft:
         (draft / CATALOG_RESULTS).write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")

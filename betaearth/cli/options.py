@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from betaearth.cli.words import Spelling, opened, respelled, spellings, usage_of
+from betaearth.cli.words import Spelling, opened, refuse_twice, respelled, spellings, usage_of
 
 if TYPE_CHECKING:
     from betaearth.settings import Settings
@@ -273,6 +273,7 @@ class VariadicCommand(TyperCommand):
         """Parse after bringing the words into the one spelling that is declared."""
         with usage_of(ctx):
             words = respelled(args, spellings(self.params))
+            refuse_twice(words)
         return super().parse_args(ctx, words)
 
 

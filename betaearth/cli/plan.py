@@ -24,7 +24,7 @@ from betaearth.cli.options import (
 from betaearth.cli.plan_report import forecast_text, plan_row, plan_text
 from betaearth.cli.produce import task_of
 from betaearth.cli.progress import progress
-from betaearth.cli.report import write_result
+from betaearth.cli.report import check_place, write_result
 from betaearth.events import Notice
 from betaearth.pipeline.counting import counted
 from betaearth.pipeline.limits import LARGEST_SHARD
@@ -120,6 +120,8 @@ def plan_run(
     from betaearth.pipeline.plan import State
     from betaearth.pipeline.workflow_runs import find_plan, same_plan, shard_ids, write_run
 
+    if words.shards_file:
+        check_place(words.shards_file)
     asked = words_digest(words, region, years, settings)
     store = wiring.store_of(settings)
     with progress() as emit:

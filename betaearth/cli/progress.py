@@ -60,17 +60,20 @@ GOES_ON = f"{KEPT}, and the same command makes the rest"
 """What holds of one that makes something, also of a tile-year, which begins anew."""
 
 _making = threading.Event()
-"""Set once this process has begun to make something: an interruption is told of when all of that is unwound."""
+"""Set once this process has begun to make something that the same command would go on with: an interruption is told of
+when all of that is unwound."""
 
 
 @contextmanager
-def progress(*, verbose: bool = False) -> Iterator[Emit]:
+def progress(*, verbose: bool = False, goes_on: bool = True) -> Iterator[Emit]:
     """Give a sink for events that suits where stderr goes; for commands that make something.
 
     Args:
         verbose: say each scene that is done, with the seconds left; on a terminal its bar moves anyway.
+        goes_on: whether the same command, once interrupted, would make the rest.
     """
-    _making.set()
+    if goes_on:
+        _making.set()
     if sys.stderr.isatty():
         with TerminalSink(verbose=verbose) as sink:
             yield sink

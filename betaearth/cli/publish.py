@@ -163,6 +163,8 @@ def publish(
     from betaearth import wiring
     from betaearth.stac.publish import publish as publish_store
 
+    if shard and run is None and shard.isdecimal():
+        raise typer.BadParameter(f"--shard {shard} is a shard of a run: give --run NAME, too")
     settings = settings_from(
         store=store, schemas=schemas, min_valid_fraction=min_valid_fraction, min_observations=min_observations
     )

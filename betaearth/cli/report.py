@@ -175,9 +175,27 @@ def write_result(path: Path, text: str) -> None:
     """
     from betaearth.storage.files import folder_errors
 
+    check_place(path)
     with folder_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n")
+
+
+def check_place(path: Path) -> None:
+    """Refuse a file that there is no place for.
+
+    Its own folder is made where it lacks: a pod writes into /tmp/outputs, and its /tmp is empty.
+
+    Raises:
+        ConfigError: the folder around that one is not there.
+    """
+    from betaearth.errors import ConfigError
+    from betaearth.storage.files import folder_errors
+
+    around = path.absolute().parent.parent
+    with folder_errors(around):
+        if not around.is_dir():
+            raise ConfigError(f"{path} cannot be written: there is no folder {around}; make it, or give another file")
 
 
 def publish_row(report: PublishReport) -> dict[str, Any]:

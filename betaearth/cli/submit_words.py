@@ -14,11 +14,12 @@ import typer
 from betaearth.cli.options import GROUPS, ProductionWords, RegionWords
 from betaearth.errors import DataError
 from betaearth.pipeline.counting import counted
-from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
+from betaearth.pipeline.limits import MOST_SHARDS, larger_shards
 
 if TYPE_CHECKING:
     from betaearth.cluster.workflows import Submission
     from betaearth.grid.majortom import MajorTomGrid
+    from betaearth.grid.region import Region
 
 OWN_PARAMETERS = frozenset({"source", "model"})
 """Words of a production that have a parameter of their own."""
@@ -58,30 +59,64 @@ def option_words(
     return [*words, "--verbose"] if verbose else words
 
 
-def refuse_too_many(submission: Submission, years: int, grid: MajorTomGrid, shard_size: int) -> None:
-    """Refuse what the plan would refuse minutes later, where the area is known here.
+def tell_size(submission: Submission, years: int, grid: MajorTomGrid, shard_size: int) -> None:
+    """Say how large a region is whose area is known here, and refuse what the plan would refuse minutes later.
+
+    Args:
+        submission: of the region.
+        years: how many.
+        grid: that its cells are of.
+        shard_size: tile-years of a shard.
 
     Raises:
         DataError: it has no cells, or more tile-years than a run can hold.
     """
-    from betaearth.grid.region import Region
-
-    if "bbox" in submission.parameters:
-        area = Region.from_bbox([float(word) for word in submission.parameters["bbox"].split()])
-    elif submission.parameters.get("geojson", "").startswith("{"):
-        area = Region.from_geojson(json.loads(submission.parameters["geojson"]))
-    else:
+    area = area_of(submission, grid)
+    if area is None:
         return
     most = MOST_SHARDS * shard_size // years
     cells = sum(1 for _ in islice(area.cells(grid), most + 1))
+    across = crossing(submission)
     if not cells:
         raise DataError("the region touches no cell of the grid")
     if cells > most:
+        swapped = f"; {across}: are west and east swapped?" if across else ""
         raise DataError(
             f"the region has more than {counted(most, 'cell')}, and {counted(years, 'year')} of them make more "
             f"than {MOST_SHARDS} shards of {counted(shard_size, 'tile-year')}: submit it in parts, a year at a time "
-            f"or by smaller boxes, or raise --shard-size ({LARGEST_SHARD} at most)"
+            f"or by smaller boxes{larger_shards(shard_size)}{swapped}"
         )
+    if across:
+        typer.echo(f"{across}: {counted(cells, 'cell')}", err=True)
+    typer.echo(size_text(cells, years, grid, shard_size), err=True)
+
+
+def area_of(submission: Submission, grid: MajorTomGrid) -> Region | None:
+    """Make the region that a submission is about; None where pods look it up."""
+    from betaearth.grid.region import Region
+
+    given = submission.parameters
+    if "bbox" in given:
+        return Region.from_bbox([float(word) for word in given["bbox"].split()])
+    if given.get("geojson", "").startswith("{"):
+        return Region.from_geojson(json.loads(given["geojson"]))
+    return Region.from_cells(given["cells"].split(), grid) if "cells" in given else None
+
+
+def crossing(submission: Submission) -> str | None:
+    """Say that a box crosses 180 degrees, as one does whose west and east are swapped; None where it does not."""
+    west, _, east, _ = (submission.parameters.get("bbox") or "0 0 0 0").split()
+    return f"the bbox runs east from {west} across 180 degrees to {east}" if float(west) > float(east) else None
+
+
+def size_text(cells: int, years: int, grid: MajorTomGrid, shard_size: int) -> str:
+    """Say how large a run is, at most: what is made already is left out when it is planned."""
+    tile_years = cells * years
+    shards = -(-tile_years // shard_size)
+    return (
+        f"{counted(cells, 'cell')} of {grid.spacing_m / 1000:g} km in {counted(years, 'year')}: "
+        f"{counted(tile_years, 'tile-year')} in {counted(shards, 'shard')} at most"
+    )
 
 
 def warn_of_unsent(production: ProductionWords, **given: object) -> None:

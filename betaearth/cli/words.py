@@ -12,12 +12,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import typer
 
 VARIADIC = ("--years", "--cells")
 """Options that take every word up to the next option: `--years 2020 2021 2022`."""
+AREAS = ("--bbox", "--geojson", "--osm-relation")
+"""Options of which one names the whole region: of two the last one would count alone."""
 HELD = "--options"
 """The option that holds others, as one word."""
 
@@ -87,6 +90,23 @@ def respelled(args: Iterable[str], known: Mapping[str, Spelling]) -> list[str]:
             taken = [value] if equals else list(_values(remaining, spelling.values))
             words += _list(name, taken, spelling)
     return words
+
+
+def refuse_twice(words: Iterable[str]) -> None:
+    """Refuse a second area.
+
+    Args:
+        words: of a command line, as `respelled` spells them.
+
+    Raises:
+        typer.BadParameter: one of `AREAS` stands there twice.
+    """
+    names = [word.partition("=")[0] for word in takewhile(lambda word: word != "--", words)]
+    for area in AREAS:
+        if names.count(area) > 1:
+            raise typer.BadParameter(
+                f"{area} is given {names.count(area)} times, and a region is one area: give it once"
+            )
 
 
 def dashed(word: str) -> str:

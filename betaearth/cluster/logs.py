@@ -11,6 +11,8 @@ from betaearth.cluster.nodes import read_nodes, tile_year_of, work_of, workflow_
 from betaearth.cluster.runs import shards_of
 from betaearth.cluster.workflows import LABELS, RUN, WORKFLOW, LogLine, Workflows
 from betaearth.errors import ConfigError, DataError
+from betaearth.grid.majortom import MIN_SPACING_M, MajorTomGrid
+from betaearth.pipeline.job import check_year
 
 TILE_YEARS = f"{LABELS}tile-years"
 """Annotation of a pod: the tile-years that it makes."""
@@ -22,6 +24,17 @@ class PodOf:
 
     workflow: str
     pod: str
+
+
+def tile_year_word(cell: str, year: int) -> str:
+    """Spell a tile-year as pods are told of it: `433U_1046R/2024`.
+
+    A run may have any spacing, and the finest grid has the cells of every other.
+
+    Raises:
+        DataError: no grid has such a cell, or there can be no imagery of the year.
+    """
+    return f"{MajorTomGrid(MIN_SPACING_M).cell(cell).id}/{check_year(year)}"
 
 
 def tile_year_logs(

@@ -16,6 +16,7 @@ from betaearth.nn.dinov3_head import own_backbone
 from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.vit import check_transformers
 from betaearth.nn.weights import LoadedWeights
+from betaearth.storage.files import folder_errors
 
 
 def give_backbone(
@@ -72,8 +73,10 @@ def _backbone(
 
 
 def _place(asked: str | Path | None, needed: Backbone, fetch: Callable[[str], Path]) -> Path:
-    if asked is not None and Path(asked).exists():
-        return Path(asked)
+    if asked is not None:
+        with folder_errors(Path(asked)):
+            if Path(asked).exists():
+                return Path(asked)
     if asked is None or str(asked) in (needed.repo, needed.original):
         return fetch(str(asked or needed.repo))
     raise ConfigError(

@@ -80,7 +80,8 @@ def export_checkpoint(
         if family is not Family.DINOV3 or not key.startswith(BACKBONE_PREFIX)
     }
     name = released.name if released else variant or _own_name(source, chosen)
-    config = _configuration(source, family, name, tensors, licence=licence, any_subset=any_subset)
+    said = source.declared_of(chosen)
+    config = _configuration(said, family, name, tensors, licence=licence, any_subset=any_subset)
     file = WeightFile(checkpoint, checkpoint.name, config.model_dump(mode="json", exclude_none=True), config, name)
     loaded = LoadedWeights(tensors, file)
     found = identify(loaded)
@@ -98,11 +99,12 @@ def export_checkpoint(
 
 def _own_name(source: Checkpoint, prefix: str) -> str:
     """Take the name that the prefix or else the checkpoint says."""
-    return known_variant(prefix) or (source.declared.variant if source.declared else CUSTOM)
+    declared = source.declared_of(prefix)
+    return known_variant(prefix) or (declared.variant if declared else CUSTOM)
 
 
 def _configuration(
-    source: Checkpoint,
+    declared: WeightsConfig | None,
     family: Family,
     name: str,
     tensors: Mapping[str, Tensor],
@@ -115,7 +117,7 @@ def _configuration(
     Raises:
         ConfigError: the name is none.
     """
-    said = source.declared if source.declared and source.declared.family is family else None
+    said = declared if declared and declared.family is family else None
     known = named_variant(name) or said
     if any_subset is None:
         any_subset = known.any_subset if known else family is Family.RGB_ONLY
@@ -129,9 +131,10 @@ def _configuration(
             trained=said.trained if said else True,
             any_subset=any_subset,
             licence=licence or (known.licence if known else "unknown"),
-            network=source.declared.network if source.declared else None,
+            network=declared.network if declared else None,
             architecture=_architecture(family, tensors),
             model_name=model_name,
+            trained_on=said.trained_on if said else None,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

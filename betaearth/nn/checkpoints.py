@@ -7,7 +7,7 @@ schedule and configuration). Nothing is ever unpickled but plain values and tens
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
@@ -42,6 +42,12 @@ class Checkpoint:
     """Key to tensor; below every mapping but `state_dict`, the key begins with its name."""
     declared: WeightsConfig | None
     """A configuration in our format, from its `config` or from `config.json` beside it."""
+    own: Mapping[str, WeightsConfig] = field(default_factory=dict)
+    """Prefix, without its final dot, to the configuration of the network there, from its `weights`."""
+
+    def declared_of(self, prefix: str) -> WeightsConfig | None:
+        """Return what is said of the network with this prefix; None where nothing is."""
+        return self.own.get(prefix.rstrip("."), self.declared)
 
     def networks(self) -> dict[str, Family]:
         """List the networks in it: prefix, "" or with its final dot, to family."""
@@ -87,7 +93,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     config = content.get("config")
     beside = path.parent / CONFIG_NAME
     declared = declared_by(config, path) if isinstance(config, Mapping) else None
-    return Checkpoint(path, tensors, declared or declared_by(read_config(beside), beside))
+    return Checkpoint(path, tensors, declared or declared_by(read_config(beside), beside), _own_configs(content, path))
+
+
+def _own_configs(content: Mapping[object, object], path: Path) -> dict[str, WeightsConfig]:
+    """Read the configurations of the networks of a run, by prefix."""
+    weights = content.get("weights")
+    if not isinstance(weights, Mapping):
+        return {}
+    read = {str(name): declared_by(said, path) for name, said in weights.items() if isinstance(said, Mapping)}
+    return {name: declared for name, declared in read.items() if declared is not None}
 
 
 def choose_network(checkpoint: Checkpoint, *, variant: str | None = None, prefix: str | None = None) -> str:

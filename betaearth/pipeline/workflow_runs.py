@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from betaearth.errors import DataError, TransientError
 from betaearth.pipeline.counting import counted
-from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
+from betaearth.pipeline.limits import MOST_SHARDS, larger_shards
 from betaearth.pipeline.plan import Planned, held_manifests
 from betaearth.pipeline.runs import plan_record, record_bytes, shards_of
 from betaearth.products.runs import (
@@ -139,8 +139,7 @@ def write_run(
     if len(shards) > MOST_SHARDS:
         raise DataError(
             f"{counted(len(missing), 'tile-year')} make {counted(len(shards), 'shard')} of {shard_size:,}, and a run "
-            f"has {MOST_SHARDS:,} at most: ask for fewer years or a smaller region at a time, or for shards of up to "
-            f"{LARGEST_SHARD:,}"
+            f"has {MOST_SHARDS:,} at most: ask for fewer years or a smaller region at a time{larger_shards(shard_size)}"
         )
     plan = plan_record(run, missing, shards=shards, asked=asked, refresh=refresh)
     contents = {shard_key(run, index): data for index, data in enumerate(shards)}

@@ -63,7 +63,7 @@ def _of_a_cluster() -> Schema:
     return {
         "BETAEARTH_STORE": {
             "type": "string",
-            "pattern": "^$|^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^?#]*)?$",
+            "pattern": "^$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#]*)?$",
             "description": "s3://bucket/prefix",
         },
         "BETAEARTH_SOURCE": {

@@ -23,9 +23,9 @@ from tests.charts.settings_schema import CREDENTIALS, number_pattern, settings_s
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 CHECKS = (CHART / "templates" / "_checks.tpl").read_text()
 NAMES = sorted(SCHEMA["properties"]["settings"]["properties"])
-NARROWER = {"STORE", "SOURCE", "MODEL", "SPACING_KM"}
+NARROWER = {"STORE", "SOURCE", "MODEL"}
 """Settings of which pods take less than the type does."""
-HELD_BY_TEMPLATES = {"SCENES__HALO", "INFERENCE__TILE_SIZE", "INFERENCE__OVERLAP", "INFERENCE__DEM_RANGE"}
+HELD_BY_TEMPLATES = {"SPACING_KM", "SCENES__HALO", "INFERENCE__TILE_SIZE", "INFERENCE__OVERLAP", "INFERENCE__DEM_RANGE"}
 """Settings of which templates refuse what a schema cannot say."""
 TEXTS = ["", "0", "1", "-1", "4", "5", "6", "50", "51", "100", "101", "112", "128", "129", "224", "256", "257", "366"]
 TEXTS += ["367", "600", "606", "4096", "4097", "0.5", "1.0001", "99.9", "100.5", "-0.5", "2x", "maybe", "true"]

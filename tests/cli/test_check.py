@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import typer
@@ -170,6 +171,18 @@ def test_a_report_is_there_whole_or_not_at_all(
     assert code == 78
     assert "--out" in err
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {path.name: b"an earlier report"}
+
+
+def test_an_interrupted_reproduction_promises_no_rest(
+    run: Run, published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
+    monkeypatch.setattr("betaearth.pipeline.reproduce.reproduce", interrupted)
+    code, _, err = run("reproduce", published.item, "--out", tmp_path)
+    assert (code, json.loads(err)["message"]) == (130, "what is finished is kept")
 
 
 def test_a_report_that_cannot_be_written_is_78(run: Run, published: Published, tmp_path: Path) -> None:

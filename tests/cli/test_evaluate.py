@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import typer
@@ -103,6 +105,29 @@ def test_what_cannot_be_evaluated_has_a_reason_and_a_code(
 def test_a_data_set_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--weights", "demo", "--data", tmp_path, "--out", tmp_path / "out") == 65
     assert "holds no data set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("--weights", "demo"), "betaearth.evaluation.run.evaluate"),
+        (("--catalog", "x", "--targets", "y"), "betaearth.pipeline.catalog_evaluation.evaluate_catalog"),
+    ],
+)
+def test_an_interrupted_evaluation_promises_no_rest(
+    words: tuple[str, ...],
+    what: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
+    monkeypatch.setattr(what, interrupted)
+    assert run(*words, "--out", tmp_path / "out") == 130
+    assert json.loads(capsys.readouterr().err)["message"] == "what is finished is kept"
 
 
 def test_a_models_name_stands_before_its_weights() -> None:

@@ -59,15 +59,16 @@ def test_an_interruption_is_a_line_of_the_log(code: int, capsys: pytest.CaptureF
     assert "what is finished is kept" in said["message"]
 
 
-@pytest.mark.parametrize(("terminal", "makes"), [(True, True), (True, False), (False, True), (False, False)])
-def test_what_makes_nothing_promises_nothing(
-    terminal: bool, makes: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("goes_on", [True, False, None])
+def test_what_does_not_go_on_promises_nothing(
+    terminal: bool, goes_on: bool | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`status --watch`, `logs -f`, `submit --wait` and the like: run once more they would not go on."""
+    """`reproduce` begins anew; `status --watch`, `logs -f` and the like make nothing at all."""
 
     def command() -> None:
-        if makes:
-            with progress():
+        if goes_on is not None:
+            with progress(goes_on=goes_on):
                 pass
         raise KeyboardInterrupt
 
@@ -76,7 +77,7 @@ def test_what_makes_nothing_promises_nothing(
     assert guarded(command) == 130
     said = capsys.readouterr().err
     assert "what is finished is kept" in said
-    assert ("and the same command makes the rest" in said) == makes
+    assert ("and the same command makes the rest" in said) == bool(goes_on)
 
 
 def test_an_interruption_is_a_sentence_on_a_terminal(
@@ -102,7 +103,12 @@ def test_every_extra_brings_what_the_table_says(pytestconfig: pytest.Config) -> 
 
     project = tomllib.loads((pytestconfig.rootpath / "pyproject.toml").read_text())["project"]
     brought = {
-        extra: " ".join(needs).lower().replace("-", "_").replace("pillow", "pil").replace("boto3", "boto3 botocore")
+        extra: " ".join(needs)
+        .lower()
+        .replace("-", "_")
+        .replace("pillow", "pil")
+        .replace("boto3", "boto3 botocore")
+        .replace("scikit_learn", "sklearn")
         for extra, needs in project["optional-dependencies"].items()
     }
     for module, extra in EXTRA_OF.items():

@@ -113,6 +113,7 @@ def test_from_plan_to_report(store: str, betaearth: Command, tmp_path: Path, mon
         pytest.param(("shard", "../r", "00000"), 65, "no name of a run", id="a way out"),
         pytest.param(("shard", "r", "first"), 65, "no plan", id="no number"),
         pytest.param(("plan", *REGION, "--shards-file=x"), 2, "--run", id="no name"),
+        pytest.param(("publish", "--shard=00000"), 2, "give --run NAME, too", id="a shard of no run"),
         pytest.param(("plan", *REGION, "--run=r", "--estimate"), 2, "--estimate", id="an estimate of a run"),
         pytest.param(("plan", *REGION, "--run=a/b"), 65, "no name of a run", id="a slash"),
     ],
@@ -124,6 +125,15 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch.setenv("BETAEARTH_STORE", str(tmp_path / "store"))
     done = betaearth(*words)
     assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_a_result_that_has_no_place_is_refused_before_anything_is_planned(
+    betaearth: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BETAEARTH_STORE", str(tmp_path / "store"))
+    done = betaearth("plan", *REGION, "--run=r", f"--shards-file={tmp_path / 'a' / 'b' / 's.json'}")
+    assert (done.code, f"there is no folder {tmp_path / 'a'}" in done.err) == (78, True), done.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_pod_that_is_set_up_otherwise_than_the_plan_makes_nothing(

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from betaearth.cli.main import app
-from betaearth.cli.words import opened, respelled, spellings
+from betaearth.cli.words import opened, refuse_twice, respelled, spellings
 from betaearth.errors import DataError
 from betaearth.settings import Settings
 from tests.cli.conftest import Command
@@ -191,3 +191,22 @@ def test_a_pod_may_say_every_option(opened_with: list[Settings], betaearth: Comm
 def test_commands_of_the_catalog_take_them_too(words: tuple[str, ...], betaearth: Command, tmp_path: Path) -> None:
     done = betaearth(*words, f"--store={tmp_path}", "--json=true")
     assert (done.code, done.out.startswith("{")) == (0, True), done.err
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "submit", "generate", "dataset source"])
+@pytest.mark.parametrize(
+    "area",
+    [
+        ("--bbox=1 2 3 4", "--bbox", "5", "6", "7", "8"),
+        ("--geojson", "a.json", "--geojson=b.json"),
+        ("--osm_relation=5", "--osm-relation", "6"),
+    ],
+    ids=["bbox", "geojson", "relation"],
+)
+def test_of_two_areas_none_is_dropped_in_silence(command: str, area: tuple[str, ...], betaearth: Command) -> None:
+    done = betaearth(*command.split(), *area, "--years=2024")
+    assert (done.code, f"{area[0].partition('=')[0].replace('_', '-')} is given 2 times" in done.err) == (2, True)
+
+
+def test_an_area_that_is_empty_or_beyond_the_options_is_no_second_one() -> None:
+    refuse_twice(respelled(["--bbox=", "--bbox=1 2 3 4", "--geojson=", "--", "--bbox", "x"], KNOWN["plan"]))

@@ -13,8 +13,10 @@ from betaearth.scenes.source_files import ITEMS, PROFILE
 from betaearth.scenes.sources import open_source
 
 
-def refuse(*, store: str | None = None, source: str | None = None, model: str | None = None) -> None:
-    check_places(store=store, source=source, model=model)
+def refuse(
+    *, store: str | None = None, source: str | None = None, model: str | None = None, together: str | None = None
+) -> None:
+    check_places(store=store, source=source, model=model, together=together)
 
 
 @pytest.mark.parametrize("store", ["out", "./out", "/data/out", "~/out", "file:///data/out"])
@@ -37,6 +39,8 @@ def test_a_store_of_pods(store: str | None) -> None:
         ("gs://u:secret@bucket/prefix", "^gs://bucket/prefix names no bucket"),
         ("https://host/prefix?sig=secret", "^https://host/prefix names no bucket"),
         ("s3://bucket/a//b", "is no store"),
+        ("s3://My_Bucket/x", "is no store"),
+        ("s3://bucket-/x", "names no bucket"),
     ],
 )
 def test_a_store_that_is_none(store: str, said: str) -> None:
@@ -98,7 +102,7 @@ def test_weights_that_nobody_has(model: str) -> None:
 def test_imagery_of_this_machine(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"--source .* lies on this machine"):
+    with pytest.raises(DataError, match=r"--source .* lies on this machine.* below /baked or /cache$"):
         refuse(source=source)
 
 
@@ -143,3 +147,30 @@ def test_imagery_of_pods(source: str | None, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     refuse(source=source)
     assert [path.name for path in tmp_path.iterdir()] == ["earth-search"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"source": "planetary-computer", "model": "reinit"}, "the source has no s2_l1c"),
+        ({"source": "earth-search", "model": "reinit"}, "the source has no s1"),
+        ({"source": "synthetic", "model": "reinit", "together": "separate"}, "separate observations"),
+    ],
+)
+def test_a_source_without_what_the_variant_needs(words: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        refuse(**words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"source": "synthetic", "model": "reinit"},
+        {"source": "planetary-computer", "model": "robust", "together": "joint"},
+        {"source": "/cache/mine.toml", "model": "reinit"},
+        {"source": "planetary-computer", "model": "/baked/weights"},
+        {"model": "reinit"},
+    ],
+)
+def test_what_fits_or_pods_alone_can_tell(words: dict[str, str]) -> None:
+    refuse(**words)

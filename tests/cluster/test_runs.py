@@ -12,10 +12,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from betaearth.cli.main import app
+from betaearth.cli.main import app, guarded
 from betaearth.cluster.runs import await_run, raise_failure
 from betaearth.cluster.submission import workflow_of
 from betaearth.errors import ConfigError, DataError, TransientError
+from betaearth.grid.majortom import MajorTomGrid
+from betaearth.grid.region import Region
 from betaearth.pipeline.limits import LARGEST_SHARD, MOST_TILES_PER_POD
 from betaearth.products.runs import SHARD_SIZE
 from tests.cluster.clients import SUBMISSION, cluster, through_argo
@@ -152,16 +154,50 @@ class TestSubmit:
             "BETAEARTH_CLUSTER__TIMEOUT_S": "5",
         }.items():
             monkeypatch.setenv(name, value)
-        (line,) = invoke(*self.WORDS, "--dry-run").stderr.splitlines()
+        line, _ = invoke(*self.WORDS, "--dry-run").stderr.splitlines()
         assert "BETAEARTH_S3__ENDPOINT, BETAEARTH_SELECTION__MAX_CLOUD, BETAEARTH_STORE of this shell" in line
         assert "value" not in line.replace("chart's values", "")
         assert "CLUSTER" not in line
-        (line,) = invoke(*self.WORDS, "--dry-run", "--store", "s3://bucket/c", "--max-cloud", "33").stderr.splitlines()
+        line, _ = invoke(*self.WORDS, "--dry-run", "--store", "s3://bucket/c", "--max-cloud", "33").stderr.splitlines()
         assert "no pod sees BETAEARTH_S3__ENDPOINT of this shell" in line
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (WORDS[1:], "10 cells of 10 km in 2 years: 20 tile-years in 1 shard at most\n"),
+            (
+                (*WORDS[1:], "--shard-size", "6", "--spacing-km", "5"),
+                "26 cells of 5 km in 2 years: 52 tile-years in 9 shards at most\n",
+            ),
+            (
+                ("--cells", "433U_1046R", "433U_1046R", "--years", "2024"),
+                "1 cell of 10 km in 1 year: 1 tile-year in 1 shard at most\n",
+            ),
+            (
+                ("--bbox=13.4 48.70 13.1 48.72", "--years", "2024"),
+                "the bbox runs east from 13.4 across 180 degrees to 13.1: 2,645 cells\n"
+                "2,645 cells of 10 km in 1 year: 2,645 tile-years in 11 shards at most\n",
+            ),
+            (("--osm-relation", "62422", "--years", "2024"), ""),
+            (("--geojson", "https://h.test/a.json", "--years", "2024"), ""),
+        ],
+        ids=["bbox", "finer", "cells", "swapped", "relation", "address"],
+    )
     @pytest.mark.usefixtures("cluster")
-    def test_without_such_settings_nothing_is_said(self) -> None:
-        assert invoke(*self.WORDS, "--dry-run").stderr == ""
+    def test_the_size_is_said_where_it_is_known_and_nothing_else(self, words: tuple[str, ...], said: str) -> None:
+        result = invoke("submit", *words, "--dry-run")
+        assert result.stderr == said
+        assert yaml.safe_load(result.stdout)["kind"] == "Workflow"
+
+    def test_the_size_is_that_of_the_region(self) -> None:
+        """An outline, and a box of another reader of the grid."""
+        square = {"type": "Polygon", "coordinates": [[[13.1, 48.7], [13.4, 48.7], [13.4, 48.9], [13.1, 48.7]]]}
+        for words, area in (
+            (("--geojson", json.dumps(square)), Region.from_geojson(square)),
+            (("--bbox=13.1 48.7 13.4 48.9",), Region.from_bbox((13.1, 48.7, 13.4, 48.9))),
+        ):
+            cells = len(set(area.cells(MajorTomGrid())))
+            assert invoke("submit", *words, "--years=2024", "--dry-run").stderr.startswith(f"{cells} cells of 10 km")
 
     def test_options_in_one_word_are_parsed_like_those_of_tile(self) -> None:
         document = yaml.safe_load(invoke(*self.WORDS, "--dry-run", "--options=--max-cloud=10 --no-gap-fill").stdout)
@@ -187,7 +223,7 @@ class TestSubmit:
     @pytest.mark.parametrize(
         ("words", "error", "said"),
         [
-            (("--bbox=-180 -85 180 85", "--years", "2024", "--shard-size", "10"), DataError, "in parts"),
+            (("--bbox=-180 -85 180 85", "--years", "2024", "--shard-size", "10"), DataError, "(up to 500 is safe"),
             (("--bbox=1 2 3 4", "--years", "1999"), DataError, "1999"),
             (("--bbox=1 2 3 4", "--years", "2024", "--max-cloud", "120"), ConfigError, "max_cloud"),
             (("--bbox=1 2 3 4", "--years", "2024", "--source", __file__), DataError, "lies on this machine"),
@@ -196,6 +232,14 @@ class TestSubmit:
             (("--bbox=1 2 3 4", "--years", "2024", "--store", "s3://"), ConfigError, "names no bucket"),
             (("--bbox=1 2 3 4", "--years", "2024", "--source", "earth-serch"), ConfigError, "is no source"),
             (("--bbox=1 2 3 4", "--years", "2024", "--model", "robsut"), ConfigError, "neither a variant"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--store", "s3://My_Bucket/x"), ConfigError, "is no store"),
+            (
+                ("--bbox=1 2 3 4", "--years", "2024", "--source", "planetary-computer", "--model", "reinit"),
+                ConfigError,
+                "the source has no s2_l1c",
+            ),
+            (("--bbox=13.4 -80 13.1 80", "--years", "2024", "--shard-size", "10"), DataError, "east swapped?"),
+            (("--bbox=1 2 3 4", "--years", "2024", "--spacing-km", "0.1"), ConfigError, "spacing_km"),
             (("--bbox=1 2 3 4", "--years", "2024", "--namespace", "../x"), ConfigError, "no name of a namespace"),
             (("--geojson", "nowhere.json", "--years", "2024"), DataError, "nowhere.json"),
         ],
@@ -403,6 +447,28 @@ class TestLogs:
         lines = invoke("logs", RUN, "--tail", "1").stdout.splitlines()
         assert lines[0] == f"{RUN}-plan-7: b\\x1b[2J"
         assert len(lines) == 5
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            (("nonsense", "2024"), 65),
+            (("433U_99999999R", "2024"), 65),
+            (("433U_1046R", "1999"), 65),
+            (("1U_1R", "x"), 2),
+        ],
+    )
+    def test_what_is_no_tile_year_is_refused_before_anything_is_asked(
+        self, cluster: Cluster, words: tuple[str, ...], code: int
+    ) -> None:
+        assert guarded(lambda: app(["logs", RUN, *words])) == code
+        assert not cluster.asked
+
+    @pytest.mark.parametrize("cell", ["434u_1046r", "9000U_1046R"])
+    def test_a_cell_of_any_grid_in_any_spelling(self, cluster: Cluster, cell: str) -> None:
+        tell_run(cluster)
+        notes = {"betaearth.github.io/tile-years": f"{cell.upper()}/2024"}
+        cluster.world.pods[f"{RUN}-00001-tile-year-11"]["metadata"]["annotations"] = notes
+        assert invoke("logs", RUN, cell, "2024").stdout == f"{RUN}-00001 11\n"
 
     @pytest.mark.usefixtures("cluster")
     def test_a_cell_without_a_year(self) -> None:

@@ -8,15 +8,13 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.world import World
-from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS
+from betaearth.pipeline.limits import LARGEST_SHARD, MOST_SHARDS, SAFE_SHARD
 from tests.argo import objects
 from tests.argo.manifests import read_bundle
 from tests.argo.test_sizes import MIB, production, words
 from tests.docs.pages import PAGES, ROOT
 
 SIZING, RUNBOOK, SCALE = ({page.name: page for page in PAGES}[name].text for name in ("sizing", "runbook", "scale"))
-SAFE = 500
-"""Tile-years of a shard, up to which there is room whatever happens."""
 
 
 def row(text: str, start: str) -> str:
@@ -33,12 +31,16 @@ def packed(size: int, per_pod: int = 1) -> float:
 def test_sizing_says_how_large_the_objects_of_shards_are() -> None:
     said = row(SIZING, "| `shard-size` |")
 
-    for size, words_of_size in ((250, "MiB at 250"), (SAFE, f"at {SAFE}"), (LARGEST_SHARD, f"at {LARGEST_SHARD}")):
+    for size, words_of_size in (
+        (250, "MiB at 250"),
+        (SAFE_SHARD, f"at {SAFE_SHARD}"),
+        (LARGEST_SHARD, f"at {LARGEST_SHARD}"),
+    ):
         (figure,) = re.findall(rf"([\d.]+) {words_of_size}\b", said)
         assert packed(size) == pytest.approx(float(figure), abs=0.02)
-    assert packed(SAFE) < 0.5
+    assert packed(SAFE_SHARD) < 0.5
     assert packed(LARGEST_SHARD, per_pod=10) < 0.5
-    assert f"Up to {SAFE} is safe; above it, take 10 `tiles-per-pod`" in said
+    assert f"Up to {SAFE_SHARD} is safe; above it, take 10 `tiles-per-pod`" in said
 
 
 def test_pages_say_the_same_of_the_largest_region() -> None:
@@ -47,7 +49,7 @@ def test_pages_say_the_same_of_the_largest_region() -> None:
     assert most in row(SIZING, "| `shard-size` |")
     assert most in row(RUNBOOK, "| `plan` refuses more than")
     assert f"{MOST_SHARDS * World().shard_size:,} tile-years at {World().shard_size} a shard" in SCALE
-    assert f"`shard-size` above {SAFE}" in row(RUNBOOK, "| `workflow exceeds")
+    assert f"`shard-size` above {SAFE_SHARD}" in row(RUNBOOK, "| `workflow exceeds")
     assert "Leave it" not in SIZING
 
 

@@ -152,6 +152,10 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"'nothing\.pth' is neither a file or folder.* somebody/tiny and"):
             BetaEarth.from_pretrained(head, "cpu", "nothing.pth")
 
+    def test_what_no_path_can_be(self, head: Path) -> None:
+        with pytest.raises(ConfigError, match="is no path"):
+            BetaEarth.from_pretrained(head, "cpu", "x" * 300)
+
     def test_a_backbone_that_means_nothing(self) -> None:
         with pytest.raises(ConfigError, match="no DINOv3 head, so dinov3_weights means nothing"):
             BetaEarth.from_pretrained("demo", "cpu", "backbone.safetensors")

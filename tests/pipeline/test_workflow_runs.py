@@ -124,7 +124,7 @@ def test_too_many_shards_are_refused_unwritten(
     entries: list[Planned], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("betaearth.pipeline.workflow_runs.MOST_SHARDS", 2)
-    with pytest.raises(DataError, match=r"5 tile-years make 3 shards of 2, .* at most: ask for"):
+    with pytest.raises(DataError, match=r"5 tile-years make 3 shards of 2, .* at most: ask for .*500 is safe"):
         write_run(store, "r", entries, asked="a", shard_size=2)
     assert list(store.list()) == []
 

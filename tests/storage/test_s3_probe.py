@@ -142,7 +142,18 @@ def test_no_server_is_a_transient_error(
 @pytest.mark.parametrize("open_it", [open_store, existing_store])
 @pytest.mark.parametrize(
     "uri",
-    ["s3://", "s3:///p", "s3://a", "s3://bu_c?ket/p", "s3://bucket/a/../b", "s3://bucket/.tmp", "s3://bucket/a//b"],
+    [
+        *(
+            "s3://",
+            "s3:///p",
+            "s3://a",
+            "s3://bu_c?ket/p",
+            "s3://bucket/a/../b",
+            "s3://bucket/.tmp",
+            "s3://bucket/a//b",
+        ),
+        *("s3://My-Bucket/p", "s3://my_bucket/p", "s3://-bucket/p", f"s3://{'b' * 64}/p"),
+    ],
 )
 def test_what_names_no_bucket_or_prefix_is_refused(uri: str, open_it: Callable[[str], object]) -> None:
     with pytest.raises(ConfigError, match=r"names no bucket|is no store"):

@@ -160,13 +160,13 @@ def test_what_is_done_is_done(finished: tuple[Path, TrainingReport, list[Event]]
 
 def test_another_configuration_or_other_data_are_refused_or_begun_anew(data: Dataset, tmp_path: Path) -> None:
     train(config(), data, tmp_path / "run", stop=after(0))
-    with pytest.raises(ConfigError, match=r"models.0.lr is 0.001 there and 0.002 here; .* --no-resume"):
-        train(config("models.0.lr=2e-3"), data, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"models.0.lr is 0.002 there and 0.001 here; .* --no-resume"):
+        train(config("models.0.lr=1e-3"), data, tmp_path / "run")
     other = learnable_data(tmp_path / "other", seed=1)
     with pytest.raises(DataError, match="learned from other data"):
         train(config(), other, tmp_path / "run")
     events: list[Event] = []
-    train(config("models.0.lr=2e-3"), other, tmp_path / "run", resume=False, stop=after(2), emit=events.append)
+    train(config("models.0.lr=1e-3"), other, tmp_path / "run", resume=False, stop=after(2), emit=events.append)
     assert isinstance(events[0], TrainingStarted)
     assert events[0].done == 0
     assert last(tmp_path / "run")["step"] == 3
