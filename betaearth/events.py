@@ -136,6 +136,14 @@ class CatalogPublished(Event):
 
 
 @dataclass(frozen=True)
+class CellWritten(TileYearEvent):
+    """A cell's arrays of a year are in the data set."""
+
+    chips: int
+    """Dates of it."""
+
+
+@dataclass(frozen=True)
 class TrainingStarted(Event):
     """A training run begins, or goes on."""
 

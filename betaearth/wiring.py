@@ -14,7 +14,7 @@ from betaearth.grid.osm import osm_area
 from betaearth.grid.region import Region
 from betaearth.inference.annual import check_inputs, default_together
 from betaearth.inference.transfer import Report
-from betaearth.nn.variants import Family, named_variant
+from betaearth.nn.variants import Family, Variant, named_variant
 from betaearth.pipeline.given_geojson import geojson_name, is_text, parsed_geojson, path_of, scheme_of
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.http import Client
@@ -77,8 +77,8 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
         workers=settings.reading.workers,
         image=settings.image,
     )
-    if not workshop.model.trained:
-        emit(Notice(f"variant {workshop.model.variant.name} is UNTRAINED: its embeddings carry no learned meaning"))
+    if caveat := _caveat(workshop.model.variant):
+        emit(Notice(caveat))
     together = settings.observations.together or default_together(workshop.model.variant)
     if workshop.model.variant.family is Family.DINOV3 and together is Together.SEPARATE:
         name = workshop.model.variant.name
@@ -89,6 +89,15 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     if workshop.source.synthetic:
         emit(Notice(f"imagery is made up: {workshop.source.title}"))
     return workshop
+
+
+def _caveat(variant: Variant) -> str | None:
+    """Say what keeps a network's embeddings from telling of the real Earth; None where nothing does."""
+    if not variant.trained:
+        return f"variant {variant.name} is UNTRAINED: its embeddings carry no learned meaning"
+    if variant.trained_on_synthetic:
+        return f"variant {variant.name} was trained on a SYNTHETIC Earth: it knows nothing of the real one"
+    return None
 
 
 def means_of(settings: Settings, emit: Emit, *, source: str | None, model: str | None) -> Means:

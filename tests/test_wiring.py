@@ -50,7 +50,10 @@ def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
     hub.asked.clear()
     assert variant_record(open_workshop(settings, events.append).model) == record
     assert hub.asked == []
-    assert [type(event) for event in events] == [Notice], "of the made-up imagery"
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert len(notices) == len(events) == 2
+    assert "trained on a SYNTHETIC Earth" in notices[0]
+    assert "imagery is made up" in notices[1]
 
 
 def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:

@@ -45,7 +45,7 @@ def list_models(cache: CacheOption = None, as_json: JsonOption = False) -> None:
         return
     typer.echo(f"{'name':<14} {'parameters':>11}  {'inputs':<23} {'cached':<7} weights")
     for variant in VARIANTS.values():
-        weights = variant.repo or f"shipped with the package{untrained(variant)}"
+        weights = variant.repo or f"shipped with the package{caveat(variant)}"
         mark = "yes" if held[variant.name] or not variant.repo else "-"
         typer.echo(f"{variant.name:<14} {variant.parameters:>11,}  {inputs(variant):<23} {mark:<7} {weights}")
 
@@ -120,7 +120,9 @@ def export_model(
     prefix: Annotated[
         str | None, typer.Option("--prefix", help="Prefix of its keys, where the checkpoint holds several networks.")
     ] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Of the weights.  [default: the variant's]")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Of the weights.  [default: the checkpoint's, else unknown]")
+    ] = None,
     any_subset: Annotated[
         bool | None,
         typer.Option(
@@ -206,7 +208,7 @@ def variant_text(variant: Variant, held: CachedWeights | None) -> str:
     from betaearth.nn.backbones import BACKBONES
 
     lines = [
-        f"{variant.name}{untrained(variant)}",
+        f"{variant.name}{caveat(variant)}",
         f"  weights     {variant.repo or 'shipped with the package'}, {variant.licence}",
         *(cached_lines(held.record) if held else ["  cached      no"] if variant.repo else []),
         f"  inputs      {inputs(variant)}, {'any subset' if variant.any_subset else 'all at once'}",
@@ -245,6 +247,8 @@ def inputs(variant: Variant) -> str:
     return names + (" + DOY" if variant.doy else "")
 
 
-def untrained(variant: Variant) -> str:
-    """Own up to a network that learned nothing."""
-    return "" if variant.trained else "; UNTRAINED: a seeded initialisation"
+def caveat(variant: Variant) -> str:
+    """Own up to a network that learned nothing of the real Earth."""
+    if not variant.trained:
+        return "; UNTRAINED: a seeded initialisation"
+    return "; trained on a SYNTHETIC Earth" if variant.trained_on_synthetic else ""

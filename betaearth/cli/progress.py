@@ -30,6 +30,7 @@ from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
     BlockStarted,
     CatalogPublished,
+    CellWritten,
     CheckpointWritten,
     Downloading,
     Emit,
@@ -245,7 +246,7 @@ class TerminalSink:
                 self.update_scenes(event)
             case SceneEncoded():
                 self.update_scenes(event, total=event.total, completed=event.index, left=event.seconds_left)
-            case TileYearFinished() | TileYearSkipped() | TileYearFailed():
+            case TileYearFinished() | TileYearSkipped() | TileYearFailed() | CellWritten():
                 self.advance()
 
     def download(self, event: Downloading) -> None:

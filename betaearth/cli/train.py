@@ -104,7 +104,7 @@ def train(
     with progress(verbose=verbose) as emit, stopping() as stop:
         report = run_training(asked, Dataset.open(folder), out, resume=resume, stop=stop, emit=emit)
     if not report.finished:
-        raise SystemExit(stop.code)
+        raise SystemExit(stop.code or TERMINATED)  # 0 where another process of torchrun's was told
     if leads():
         typer.echo(json.dumps(report_row(report), indent=2) if as_json else report_text(report))
 

@@ -59,9 +59,11 @@ def export_checkpoint(
         variant: which it is, of the released ones or a name of your own; None takes what the checkpoint or its
             prefix says, else `custom`.
         prefix: of the network within the checkpoint, where there are several.
-        licence: of the weights; None takes the variant's, else what the checkpoint says, else `unknown`.
-        any_subset: whether it was made for any subset of its inputs, which an annual map needs; None takes the
-            variant's, else what the checkpoint says, else False, or True of an RGB network.
+        licence: of the weights; None takes what the checkpoint says, else `unknown`. The name of a released variant
+            says nothing of it: weights that someone else has trained are not under its licence.
+        any_subset: whether it was made for any subset of its inputs, which an annual map needs; None takes what the
+            checkpoint says of the variant, else the variant's, else what the checkpoint says, else False, or True of
+            an RGB network.
 
     Raises:
         ConfigError: the checkpoint cannot be read without running code, holds no such network, or one that does not
@@ -118,10 +120,10 @@ def _configuration(
         ConfigError: the name is none.
     """
     said = declared if declared and declared.family is family else None
-    known = named_variant(name) or said
-    if any_subset is None:
-        any_subset = known.any_subset if known else family is Family.RGB_ONLY
     released = named_variant(name)
+    if any_subset is None:
+        known = said if said and said.variant == name else released or said
+        any_subset = known.any_subset if known else family is Family.RGB_ONLY
     model_name = released.repo.rpartition("/")[2] if released and released.repo else f"betaearth-{family}"
     try:
         return WeightsConfig(
@@ -130,7 +132,7 @@ def _configuration(
             family=family,
             trained=said.trained if said else True,
             any_subset=any_subset,
-            licence=licence or (known.licence if known else "unknown"),
+            licence=licence or (said.licence if said else "unknown"),
             network=declared.network if declared else None,
             architecture=_architecture(family, tensors),
             model_name=model_name,

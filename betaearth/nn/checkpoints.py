@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from betaearth.errors import ConfigError
-from betaearth.nn.plain_files import read_pickle, read_safetensors
+from betaearth.nn.plain_files import is_stored, read_pickle, read_safetensors
 from betaearth.nn.variants import Family, named_variant
 from betaearth.nn.weight_files import CONFIG_NAME, WeightsConfig, declared_by, read_config
 from betaearth.nn.weights import TIME_PREFIX
@@ -85,6 +85,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         plain = ".".join(word for word in key.split(".") if word not in WRAPPERS)
         if plain in tensors:
             raise ConfigError(f"{path} holds {plain} twice, with and without {' or '.join(sorted(WRAPPERS))}")
+        if not is_stored(tensor):
+            raise ConfigError(
+                f"{path} is damaged: {key} has the shape {tuple(tensor.shape)}, and the file does not hold as many "
+                "values"
+            )
         tensors[plain] = tensor
     if not tensors:
         raise ConfigError(

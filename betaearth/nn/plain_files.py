@@ -65,6 +65,13 @@ def read_pickle(path: Path) -> object:
         ) from error
 
 
+def is_stored(tensor: Tensor) -> bool:
+    """Tell whether the file holds every value of a tensor: one that repeats a value may unpack to any size."""
+    if tensor.layout is not torch.strided or tensor.is_meta:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
 def _why(error: BaseException) -> str:
     """Return what PyTorch says, but neither its advice to load without this guard nor a bare number."""
     said = str(error).strip().partition("\n")[0]

@@ -86,6 +86,8 @@ class Variant:
     """Of that backbone."""
     trained: bool = True
     """False for a seeded initialisation: its embeddings carry no learned meaning."""
+    trained_on_synthetic: bool = False
+    """True where it learned from made-up data: it knows nothing of the real Earth."""
     scores: tuple[Scores, ...] = ()
     subset_scores: tuple[SubsetScore, ...] = ()
 
@@ -195,7 +197,7 @@ _ALL = (
         parameters=781_680,
         tensors=531,
         licence="Apache-2.0",
-        trained=False,
+        trained_on_synthetic=True,
     ),
 )
 

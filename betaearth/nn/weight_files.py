@@ -79,6 +79,11 @@ class WeightsConfig(BaseModel):
     trained_on: TrainedOn | None = None
     """None where nobody says."""
 
+    @property
+    def learned_synthetic(self) -> bool:
+        """Whether the weights learned from made-up data."""
+        return self.trained and self.trained_on is not None and self.trained_on.synthetic
+
 
 @dataclass(frozen=True)
 class WeightFile:

@@ -18,7 +18,7 @@ from betaearth.nn.dinov3 import DINOv3
 from betaearth.nn.dinov3_head import check_backbone_name, head_config, head_tensors
 from betaearth.nn.mit import MiTConfig
 from betaearth.nn.network import EmbeddingNetwork
-from betaearth.nn.plain_files import read_pickle, read_safetensors
+from betaearth.nn.plain_files import is_stored, read_pickle, read_safetensors
 from betaearth.nn.segformer import (
     FOUR_MODALITIES,
     RGB_MODALITY,
@@ -85,10 +85,14 @@ def checked_tensor(key: str, value: object, path: Path) -> Tensor:
     """Return an entry of a file as float32.
 
     Raises:
-        ConfigError: it is not a tensor of finite floating-point values.
+        ConfigError: it is not a tensor of finite floating-point values, each of which the file holds.
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise ConfigError(f"{path} is not a state dict: {key!r} is not a floating-point tensor")
+    if not is_stored(value):
+        raise ConfigError(
+            f"{path} is damaged: {key} has the shape {tuple(value.shape)}, and the file does not hold as many values"
+        )
     if not torch.isfinite(value).all():
         raise ConfigError(f"{path} is damaged: {key} holds values that are not finite")
     return value.float()
@@ -138,6 +142,7 @@ def identify(weights: LoadedWeights) -> Variant:
             tensors=len(tensors),
             licence=declared.licence if declared else "unknown",
             trained=declared.trained if declared else True,
+            trained_on_synthetic=declared.learned_synthetic if declared else False,
         )
     if (known.family, known.doy) != (family, doy):
         raise ConfigError(
@@ -153,6 +158,7 @@ def identify(weights: LoadedWeights) -> Variant:
         parameters=parameters,  # which differ where the configuration has sizes of its own
         tensors=len(tensors),
         trained=declared.trained,
+        trained_on_synthetic=declared.learned_synthetic,
         any_subset=declared.any_subset,
         licence=declared.licence,
     )

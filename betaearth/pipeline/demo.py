@@ -1,26 +1,39 @@
-"""The demo: a few small cells of the synthetic Earth, two years, through the same path as real work."""
+"""The demo: a few small cells of the synthetic Earth, two years, through the same path as real work.
+
+Then a probe asks what the embeddings know of the synthetic truth.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from betaearth.events import Emit
 from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.job import TileYear
 from betaearth.pipeline.local import run_region
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.plan import plan
 from betaearth.pipeline.tile_year import find_manifest
 from betaearth.products.manifest import Manifest
 from betaearth.scenes.model import Source
+from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.storage.store import Store
 from betaearth.synthetic.source import DEMO_LONLAT
+
+if TYPE_CHECKING:
+    from betaearth.pipeline.land_cover_probe import LandCoverProbe
 
 DEMO_SPACING_KM = 2.0
 DEMO_YEARS = (2021, 2022)
 """One year before and one after Sentinel-2's digital numbers got their offset."""
+PROBED_YEAR = DEMO_YEARS[0]
+"""Year of the probe: its digital numbers have no offset, so that their mean is one of reflectance."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,13 @@ class DemoResult:
     """What the demo made."""
 
     rows: tuple[DemoRow, ...]
+    probe: LandCoverProbe | None = None
+    """None where scikit-learn is not installed, or nobody knows the truth."""
 
     def to_json(self) -> str:
-        """Render the rows as JSON."""
-        return json.dumps([asdict(row) for row in self.rows], indent=2)
+        """Render it as JSON."""
+        probe = asdict(self.probe) if self.probe else None
+        return json.dumps({"tile_years": [asdict(row) for row in self.rows], "land_cover_probe": probe}, indent=2)
 
     def load_lines(self, out: Path) -> list[str]:
         """Give the three lines of Python that load the first product with a client that is not ours."""
@@ -84,17 +100,24 @@ def run_demo(
     image: str | None,
     emit: Emit,
 ) -> DemoResult:
-    """Run plan, tile-years and publish over the demo's cells."""
+    """Run plan, tile-years and publish over the demo's cells, then the probe."""
     planned = plan(demo_cells(grid), DEMO_YEARS, model=model, source=source, options=options, store=store)
     report = run_region(planned, source=source, model=model, store=store, schemas=schemas, image=image, emit=emit)
     for error in report.failed.values():
         raise error
-    manifests = [find_manifest(entry.job, store) for entry in planned]
-    return DemoResult(
-        tuple(
-            row_of(manifest, entry.job.prefix) for manifest, entry in zip(manifests, planned, strict=True) if manifest
-        )
-    )
+    found = [(entry.job, manifest) for entry in planned if (manifest := find_manifest(entry.job, store))]
+    rows = tuple(row_of(manifest, job.prefix) for job, manifest in found)
+    return DemoResult(rows, probe(found, source=source, store=store))
+
+
+def probe(found: Iterable[tuple[TileYear, Manifest]], *, source: Source, store: Store) -> LandCoverProbe | None:
+    """Probe the land cover of one year, where there is a truth and what it takes to ask for it."""
+    if not isinstance(source, SyntheticSource) or find_spec("sklearn") is None:
+        return None
+    from betaearth.pipeline.land_cover_probe import probe_land_cover
+
+    probed = [(job, manifest) for job, manifest in found if job.year == PROBED_YEAR]
+    return probe_land_cover(probed, source=source, store=store)
 
 
 def row_of(manifest: Manifest, prefix: str) -> DemoRow:

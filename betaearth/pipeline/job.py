@@ -157,6 +157,7 @@ def variant_record(model: BetaEarth) -> VariantRecord:
     return VariantRecord(
         name=model.variant.name,
         trained=model.trained,
+        trained_on_synthetic=model.variant.trained_on_synthetic,
         weights_sha256=model.weights_sha256,
         weights=model.origin,
         inputs=sorted(model.variant.inputs),

@@ -27,18 +27,20 @@ AEF_ATTRIBUTION = "The AlphaEarth Foundations Satellite Embedding dataset is pro
 def render(job: Job, annual: Annual, draft: Draft, folder: Path, source: Source) -> RenderedProduct | None:
     """Write the product's files into a folder; None where there is nothing to write.
 
-    The rasters name what made them, so that one that is far from its manifest still owns up to an untrained network or
-    made-up imagery; they do not say when, so that equal products are equal bytes.
+    The rasters name what made them, so that one that is far from its manifest still owns up to a network that never
+    saw the real Earth, or to made-up imagery; they do not say when, so that equal products are equal bytes.
     """
     return draft.render(folder, raster_tags(job, source)) if annual.observed else None
 
 
 def raster_tags(job: Job, source: Source) -> dict[str, str]:
     """Say in a raster what made it."""
+    variant = job.request.variant
     return {
         "BETAEARTH_ITEM": job.item_id,
-        "BETAEARTH_VARIANT": job.request.variant.name,
-        "BETAEARTH_TRAINED": str(job.request.variant.trained).lower(),
+        "BETAEARTH_VARIANT": variant.name,
+        "BETAEARTH_TRAINED": str(variant.trained).lower(),
+        **({"BETAEARTH_TRAINED_ON_SYNTHETIC": "true"} if variant.trained_on_synthetic else {}),
         "BETAEARTH_SOURCE": source.title,
         "BETAEARTH_REQUEST_DIGEST": job.digest,
     }
@@ -236,7 +238,8 @@ def finished(manifest: Manifest, seconds: float) -> TileYearFinished:
 
 def attribution(job: Job, source: Source) -> list[str]:
     """List the sentences that whoever publishes the product must state: those that are true of it."""
-    sentences = [AEF_ATTRIBUTION] if job.request.variant.trained else []
+    variant = job.request.variant
+    sentences = [AEF_ATTRIBUTION] if variant.trained and not variant.trained_on_synthetic else []
     if not source.synthetic:
         sentences.append(f"Contains modified Copernicus Sentinel data {job.year}.")
     return sentences

@@ -28,10 +28,10 @@ def request_digest(request: Request) -> str:
     """Digest of everything that was asked.
 
     What follows from the rest is left out: outlines in degrees, whose last digit is the projection library's, and
-    what the weights and the backbone are called, since their own digests say which they are. So is the digest of a
-    backbone that there is not.
+    what the weights and the backbone are called and learned from, since their own digests say which they are. So is
+    the digest of a backbone that there is not.
     """
-    follows = {"weights", "inputs", "trained", "backbone", "backbone_pretraining"}
+    follows = {"weights", "inputs", "trained", "trained_on_synthetic", "backbone", "backbone_pretraining"}
     if request.variant.backbone_sha256 is None:
         follows.add("backbone_sha256")
     asked = request.model_dump(mode="json", exclude={"grid": {"bounds_lonlat", "footprint"}, "variant": follows})

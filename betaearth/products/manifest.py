@@ -51,6 +51,8 @@ class VariantRecord(Record):
     name: str
     trained: bool
     """False for a seeded initialisation: its embeddings carry no learned meaning."""
+    trained_on_synthetic: bool = False
+    """True where it learned from made-up data: it knows nothing of the real Earth."""
     weights_sha256: Sha256
     weights: str
     """Where they came from: a hub id, or a file name. Never a machine path."""

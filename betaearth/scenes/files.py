@@ -71,7 +71,7 @@ class Files:
             ConfigError: it may not be read.
             TransientError: the network or the server failed.
         """
-        fetch = self._fetch(href)
+        fetch = self.fetch(href)
         if fetch is None:
             with gdal_env(), raster_errors(href), rasterio.open(_local(href)) as file:
                 yield file
@@ -106,8 +106,8 @@ class Files:
             self._client.count(1, len(data))
         return data
 
-    def _fetch(self, href: str) -> Fetch | None:
-        """What reads ranges of a remote file; None where it is on this machine."""
+    def fetch(self, href: str) -> Fetch | None:
+        """Return what reads ranges of a remote file, whose calls raise as `open` does; None where it is local."""
         if href.startswith(WEB):
             return partial(self._web_range, href)
         if href.startswith("s3://"):

@@ -62,7 +62,7 @@ def collection_from_manifests(manifests: Iterable[Manifest]) -> Document:
 def collection_document(facts: Facts) -> Document:
     """Render a Collection, without links to its years."""
     dtype = next(iter(facts.dtypes)) if len(facts.dtypes) == 1 else None
-    real = facts.trained and not any(facts.synthetic)
+    real = facts.trained and not facts.trained_on_synthetic and not any(facts.synthetic)
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,
@@ -108,6 +108,11 @@ def _description(facts: Facts) -> str:
             "**Untrained:** weights of at least one network are a seeded initialisation. Its embeddings "
             "carry no learned meaning; they show how products look and are read."
         )
+    if facts.trained_on_synthetic:
+        paragraphs.append(
+            "**Trained on synthetic data:** at least one network learned from a procedural Earth alone. What its "
+            "embeddings tell apart there says nothing about the real one."
+        )
     if any(facts.synthetic):
         paragraphs.append(
             "**Synthetic:** imagery of at least one source is a procedural Earth, not an observation of the real one."
@@ -119,10 +124,12 @@ def _description(facts: Facts) -> str:
         )
     if "float32" in facts.dtypes:
         paragraphs.append("float32 products hold the values themselves; -9999 is nodata.")
-    paragraphs.append(
-        "BetaEarth emulates AlphaEarth Foundations from its public embeddings; it is an independent model, "
-        "not a variant of it. Every Item links the manifest that says which scenes entered."
-    )
+    if facts.emulates:
+        paragraphs.append(
+            "BetaEarth emulates AlphaEarth Foundations from its public embeddings; it is an independent model, "
+            "not a variant of it."
+        )
+    paragraphs.append("Every Item links the manifest that says which scenes entered.")
     return "\n\n".join(paragraphs)
 
 
@@ -131,10 +138,11 @@ def _keywords(facts: Facts) -> list[str]:
         "embeddings",
         "annual",
         "Major TOM",
-        "AlphaEarth emulation",
+        *(["AlphaEarth emulation"] if facts.emulates else []),
         *([] if all(facts.synthetic) else ["Sentinel-1", "Sentinel-2", "Copernicus"]),
         *(["synthetic"] if any(facts.synthetic) else []),
         *([] if facts.trained else ["untrained"]),
+        *(["trained on synthetic data"] if facts.trained_on_synthetic else []),
     ]
 
 

@@ -51,6 +51,16 @@ class Facts:
         return all(model["trained"] for model in self.model_values)
 
     @property
+    def trained_on_synthetic(self) -> bool:
+        """Whether some network learned from made-up data."""
+        return any(model.get("trained_on_synthetic", False) for model in self.model_values)
+
+    @property
+    def emulates(self) -> bool:
+        """Whether some network learned what AlphaEarth says of the real Earth."""
+        return any(model["trained"] and not model.get("trained_on_synthetic", False) for model in self.model_values)
+
+    @property
     def model_values(self) -> list[dict[str, Any]]:
         """Values of `betaearth:model`, in a stable order."""
         return [json.loads(model) for model in sorted(self.models)]
@@ -58,7 +68,12 @@ class Facts:
     @property
     def title(self) -> str:
         """Title of the collection."""
-        return collection_title(self.collection, trained=self.trained, synthetic=any(self.synthetic))
+        return collection_title(
+            self.collection,
+            trained=self.trained,
+            synthetic=any(self.synthetic),
+            trained_on_synthetic=self.trained_on_synthetic,
+        )
 
     def joined(self, other: Facts) -> Facts:
         """Return what both know together."""
@@ -140,7 +155,7 @@ def facts_of_collection(document: Mapping[str, Any], *, where: str) -> Facts:
 
 
 def _model(value: Mapping[str, Any]) -> str:
-    _all(bool, [value["trained"]])
+    _all(bool, [value["trained"], value.get("trained_on_synthetic", False)])
     _text(value["variant"])
     return json.dumps(value, sort_keys=True)
 

@@ -25,7 +25,7 @@ from betaearth.errors import DataError
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import footprint_geometry
 from betaearth.grid.pixels import PixelGrid
-from betaearth.products.manifest import Fate, GridRecord, Manifest, Statistics
+from betaearth.products.manifest import Fate, GridRecord, Manifest, Statistics, VariantRecord
 from betaearth.scenes.profile import PLANETARY_COMPUTER_SPELLING, built_in, built_in_names
 from betaearth.stac import assets, extension
 from betaearth.stac.document import GEOJSON, JSON, LICENSE, LICENSE_HREF, Document, extension_uri
@@ -112,6 +112,7 @@ def model_properties(manifest: Manifest) -> dict[str, Any]:
     return {
         "variant": variant.name,
         "trained": variant.trained,
+        **({"trained_on_synthetic": True} if variant.trained_on_synthetic else {}),
         "weights": variant.weights,
         "weights_sha256": variant.weights_sha256,
         "inputs": list(variant.inputs),
@@ -174,7 +175,7 @@ def _lineage(manifest: Manifest) -> str:
     variant = manifest.request.variant
     sensors = Counter(scene.sensor for scene in manifest.scenes)
     counted = ", ".join(f"{count} of {sensor}" for sensor, count in sorted(sensors.items()))
-    network = variant.name if variant.trained else f"{variant.name}, a seeded initialisation without training"
+    network = f"{variant.name}{_upbringing(variant)}"
     seen = f"{len(manifest.scenes)} scenes"
     if any(len(observation.scenes) > 1 for observation in manifest.observations):
         seen = f"{len(manifest.observations)} observations, together of {seen},"
@@ -182,6 +183,12 @@ def _lineage(manifest: Manifest) -> str:
         f"Mean on the unit sphere of the embeddings of {seen} "
         f"of {manifest.request.year} ({counted}) from {manifest.source_title}; network: {network}."
     )
+
+
+def _upbringing(variant: VariantRecord) -> str:
+    if not variant.trained:
+        return ", a seeded initialisation without training"
+    return ", trained on synthetic data" if variant.trained_on_synthetic else ""
 
 
 def _provenance(manifest: Manifest) -> dict[str, Any]:

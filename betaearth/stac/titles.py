@@ -15,9 +15,20 @@ def is_synthetic(source: str) -> bool:
     return source.partition(":")[0] == "synthetic"
 
 
-def caveats(*, trained: bool, synthetic: bool) -> str:
-    """Say what keeps a product from being what it looks like; "" where nothing does."""
-    words = [*([] if trained else ["untrained network"]), *(["synthetic source"] if synthetic else [])]
+def caveats(*, trained: bool, synthetic: bool, trained_on_synthetic: bool = False) -> str:
+    """Say what keeps a product from being what it looks like; "" where nothing does.
+
+    Args:
+        trained: whether every network was trained.
+        synthetic: whether some imagery is made up.
+        trained_on_synthetic: whether some network learned from made-up data.
+    """
+    said = {
+        "untrained network": not trained,
+        "network trained on synthetic data": trained_on_synthetic,
+        "synthetic source": synthetic,
+    }
+    words = [word for word, holds in said.items() if holds]
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -27,9 +38,11 @@ def item_title(manifest: Manifest) -> str:
     return f"BetaEarth {request.variant.name} embedding {request.cell} {request.year}{_caveats_of(manifest)}"
 
 
-def collection_title(collection: str, *, trained: bool, synthetic: bool) -> str:
+def collection_title(collection: str, *, trained: bool, synthetic: bool, trained_on_synthetic: bool = False) -> str:
     """Title of a collection, as Items and the catalog above link it."""
-    return f"Annual embeddings {collection}{caveats(trained=trained, synthetic=synthetic)}"
+    return f"Annual embeddings {collection}" + caveats(
+        trained=trained, synthetic=synthetic, trained_on_synthetic=trained_on_synthetic
+    )
 
 
 def manifest_collection_title(manifest: Manifest) -> str:
@@ -61,4 +74,8 @@ def product_version(collection: str) -> str:
 
 def _caveats_of(manifest: Manifest) -> str:
     request = manifest.request
-    return caveats(trained=request.variant.trained, synthetic=is_synthetic(request.source))
+    return caveats(
+        trained=request.variant.trained,
+        synthetic=is_synthetic(request.source),
+        trained_on_synthetic=request.variant.trained_on_synthetic,
+    )

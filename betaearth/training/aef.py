@@ -37,6 +37,8 @@ COPERNICUS = "Contains modified Copernicus Sentinel data and Copernicus DEM data
 """What users of the imagery beside it must say."""
 MARGIN_PX = 3
 """File pixels read around a grid, so that interpolation at its rim has its neighbours."""
+LARGEST_PX = 1 << 24
+"""Pixels of one file that are read at once, a gigabyte of codes; a cell's patch has a million."""
 SHORTEST = 1e-3
 """Length below which neighbouring unit vectors cancel each other, and their mean has no direction."""
 _STRIP = 64
@@ -109,6 +111,11 @@ def _window_of(file: rasterio.DatasetReader, grid: PixelGrid, where: str) -> _Pa
     window = _window_around(transform, file.height, file.width, around)
     if window is None:
         return None
+    if window.width * window.height > LARGEST_PX:
+        raise DataError(
+            f"{where} has {window.width} x {window.height} pixels on a place of {grid.width} x {grid.height} of "
+            f"{grid.resolution:g} m: it is no file of AlphaEarth's 10 m pixels"
+        )
     stored = window
     bottom_up = file.transform.e > 0
     if bottom_up:
@@ -192,7 +199,7 @@ def _fill(mosaic: Codes, other: Codes) -> None:
 
 
 def _onto_grid(part: _Part, grid: PixelGrid) -> Codes:
-    times = round(grid.resolution / part.transform.a)
+    times = _times(part, grid)
     if times > 1:
         fine = PixelGrid(
             grid.epsg, grid.west, grid.north, grid.width * times, grid.height * times, grid.resolution / times
@@ -200,6 +207,13 @@ def _onto_grid(part: _Part, grid: PixelGrid) -> Codes:
         return _averaged(_onto_grid(part, fine), times)
     offset = lattice_offset(part.transform, Affine(*grid.transform)) if part.crs == CRS.from_epsg(grid.epsg) else None
     return _interpolated(part, grid) if offset is None else _cropped(part, grid, *offset)
+
+
+def _times(part: _Part, grid: PixelGrid) -> int:
+    """How many of a part's pixels lie along a pixel of the grid, in whichever unit its CRS counts."""
+    west, south, east, north = _grid_bounds(grid, part.crs)
+    across, along = (east - west) / part.transform.a, (south - north) / part.transform.e
+    return round(min(across / grid.width, along / grid.height))
 
 
 def _cropped(part: _Part, grid: PixelGrid, row: int, column: int) -> Codes:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from betaearth.errors import ConfigError, DataError
+from betaearth.errors import ConfigError
 from betaearth.scenes.model import BANDS, Sensor
 from betaearth.training.dataset import Dataset, Row, Sample, Window
 
@@ -89,8 +89,7 @@ class Batches:
             world: number of processes.
 
         Raises:
-            ConfigError: there are fewer chips than one batch needs.
-            DataError: a chip is smaller than a crop.
+            ConfigError: there are fewer chips than one batch needs, or a chip is smaller than a crop.
         """
         self._data, self._rows = data, tuple(rows)
         self._size, self._crop, self._seed, self._augment = batch_size, crop, seed, augment
@@ -99,11 +98,11 @@ class Batches:
         if len(self._rows) < needed:
             raise ConfigError(
                 f"a batch of {needed} chips ({batch_size} by {world} processes) needs more than the {len(self._rows)} "
-                f"chips of {data.folder}: lower batch_size"
+                f"chips with a target that {data.folder} has to learn from: lower batch_size"
             )
         for row in self._rows:
             if min(row.height, row.width) < crop:
-                raise DataError(
+                raise ConfigError(
                     f"crop {crop} does not fit into {row.cell} {row.year}, which has {row.height} x {row.width} "
                     "pixels: lower crop, to a multiple of 32"
                 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from betaearth.nn.weight_files import WeightsConfig
 from betaearth.storage.files import folder_errors, sync
 from betaearth.training.config import RUNNING, TrainingConfig
 from betaearth.training.config_files import flat
+from betaearth.training.meter import Meter
 
 FORMAT = "betaearth-training/1"
 FOLDER = "checkpoints"
@@ -59,8 +60,8 @@ class Checkpoint:
     """Model to what only training needs."""
     best: Mapping[str, float]
     """Model to its best validation."""
-    meters: Mapping[str, Any]
-    """Sums since the last line of the journal."""
+    meters: Mapping[str, Meter]
+    """Model to its sums since the last line of the journal, over all processes."""
     journal: int
     """Bytes of the journal."""
 
@@ -73,6 +74,12 @@ def last_path(out: Path) -> Path:
 def best_path(out: Path, model: str) -> Path:
     """Return where a model's best weights lie."""
     return out / FOLDER / f"best-{model}.pt"
+
+
+def forget(out: Path) -> None:
+    """Remove the checkpoints of a run that is begun anew, also of models that it no longer has."""
+    for path in (last_path(out), *(out / FOLDER).glob(best_path(out, "*").name)):
+        path.unlink(missing_ok=True)
 
 
 def plain_config(config: TrainingConfig) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def write_checkpoint(checkpoint: Checkpoint, out: Path) -> Path:
         "weights": {f"models.{name}": dict(config) for name, config in checkpoint.weights.items()},
         "state": {name: dict(state) for name, state in checkpoint.state.items()},
         "best": dict(checkpoint.best),
-        "meters": dict(checkpoint.meters),
+        "meters": {name: asdict(meter) for name, meter in checkpoint.meters.items()},
         "journal": checkpoint.journal,
     }
     if len(checkpoint.weights) == 1:  # one network is exported without more words
@@ -130,26 +137,37 @@ def read_last(out: Path) -> Checkpoint | None:
     if not isinstance(content, Mapping) or found != FORMAT:
         raise ConfigError(f"{path} is no checkpoint of a run of format {FORMAT} ({found!r}): give another --out")
     try:
-        models: dict[str, dict[str, Tensor]] = {name: {} for name in content["state"]}
-        for key, value in content["models"].items():
-            name, _, own = key.partition(".")
-            models[name][own] = value
-        return Checkpoint(
-            position=Position(content["epoch"], content["step"]),
-            training=json.loads(content["training"]),
-            data=content["data"],
-            world=content["world"],
-            models=models,
-            weights={name.removeprefix("models."): config for name, config in content["weights"].items()},
-            state=content["state"],
-            best=content["best"],
-            meters=content["meters"],
-            journal=content["journal"],
-        )
+        return _checkpoint(content)
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"{path} is a damaged checkpoint: {error!r}; remove it, or train anew: --no-resume"
         ) from error
+
+
+def _checkpoint(content: Mapping[str, Any]) -> Checkpoint:
+    """Understand the content of a file; whatever is not as `write_checkpoint` has it raises one of Python's errors."""
+    models: dict[str, dict[str, Tensor]] = {name: {} for name in content["state"]}
+    for key, value in content["models"].items():
+        name, _, own = key.partition(".")
+        models[name][own] = value
+    weights = {name.removeprefix("models."): config for name, config in content["weights"].items()}
+    if not models.keys() == weights.keys() == content["meters"].keys():
+        raise ValueError(f"it holds parts of different models: {', '.join(sorted(models.keys() | weights.keys()))}")
+    counts = {name: content[name] for name in ("epoch", "step", "world", "journal")}
+    if wrong := [name for name, count in counts.items() if type(count) is not int or count < 0]:
+        raise ValueError(f"{wrong[0]} is {counts[wrong[0]]!r}, which is no count")
+    return Checkpoint(
+        position=Position(counts["epoch"], counts["step"]),
+        training=json.loads(content["training"]),
+        data=content["data"],
+        world=counts["world"],
+        models=models,
+        weights=weights,
+        state=content["state"],
+        best={name: float(cosine) for name, cosine in content["best"].items()},
+        meters={name: Meter(**meter) for name, meter in content["meters"].items()},
+        journal=counts["journal"],
+    )
 
 
 def check_same_run(checkpoint: Checkpoint, config: TrainingConfig, data: str, world: int, out: Path) -> None:

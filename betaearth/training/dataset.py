@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,7 @@ class Dataset:
         rows = read_manifest(folder / MANIFEST_NAME)
         if unknown := {row.shard for row in rows} - set(description.shards):
             raise DataError(f"{folder / MANIFEST_NAME} names {min(unknown)}, which dataset.json does not list")
+        _check_rows(rows, folder / MANIFEST_NAME)
         return cls(folder, description, digest, rows)
 
     def rows(self, split: str | None = None) -> tuple[Row, ...]:
@@ -82,18 +83,14 @@ class Dataset:
         """Group the rows of a split, or all, by cell and year: each group holds the dates of one target."""
         return tuple(tuple(rows) for _, rows in groupby(self.rows(split), key=lambda row: row.key))
 
-    def check_crop(self, size: int, split: str | None = None) -> None:
-        """Check that crops of size x size pixels fit into every cell.
+    def read_target(self, row: Row) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read a row's target alone: as `Sample.target` and `Sample.valid`, on the whole cell.
 
         Raises:
-            DataError: one is smaller; the smallest is named.
+            DataError: as `read`.
         """
-        smallest = min(self.rows(split), key=lambda row: min(row.height, row.width), default=None)
-        if smallest and min(smallest.height, smallest.width) < size:
-            raise DataError(
-                f"crops of {size} pixels do not fit into {smallest.cell} {smallest.year}, which has "
-                f"{smallest.height} x {smallest.width}: give a crop of at most {min(smallest.height, smallest.width)}"
-            )
+        with Shard(self.folder / row.shard) as shard:
+            return _target(shard, row, None)
 
     def read(self, row: Row, window: Window | None = None) -> Sample:
         """Read a row's arrays.
@@ -111,12 +108,31 @@ class Dataset:
             window.check(shape, f"{row.cell} {row.year}")
         dated = f"{row.key}/{row.day}"
         with Shard(self.folder / row.shard) as shard:
-            target, valid = unit_targets(shard.read(f"{row.key}/target", (TARGET_BANDS, *shape), window))
+            target, valid = _target(shard, row, window)
             # In the order of the sensors, not of a set.
             inputs = {sensor: _input(shard, row, sensor, window) for sensor in Sensor if sensor in row.sensors}
             clear = shard.read(f"{dated}/clear", shape, window) != 0 if row.has_clear else None
             labels = shard.read(f"{row.key}/labels", shape, window) if row.has_labels else None
         return Sample(row, inputs, target, valid, clear, labels)
+
+
+def _check_rows(rows: Sequence[Row], path: Path) -> None:
+    """Check what every reader relies on: each date once, in order, and a cell in one split.
+
+    Raises:
+        DataError: it is not so; the first row is named.
+    """
+    splits: dict[str, str] = {}
+    for earlier, later in pairwise(rows):
+        if (earlier.cell, earlier.year, earlier.day) >= (later.cell, later.year, later.day):
+            raise DataError(f"{path}: {later.key}/{later.day} comes after {earlier.key}/{earlier.day}: out of order")
+    for row in rows:
+        if splits.setdefault(row.cell, row.split) != row.split:
+            raise DataError(f"{path}: {row.cell} is in {splits[row.cell]} and in {row.split}: what teaches would judge")
+
+
+def _target(shard: Shard, row: Row, window: Window | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    return unit_targets(shard.read(f"{row.key}/target", (TARGET_BANDS, row.height, row.width), window))
 
 
 def unit_targets(codes: NDArray[np.int8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,7 +159,7 @@ class _Desk:
         if not scenes.observations:
             return NO_OPTICAL
         arrays = self._read(scenes, place, year)
-        chips = [chip for one in scenes.observations if (chip := self._chip(one, arrays)) is not None]
+        chips = _one_a_day(self._chip(one, arrays) for one in scenes.observations)
         dem = _elevation(arrays.get(scenes.dem.id)) if scenes.dem else None
         if not chips or (dem is None and Sensor.DEM in self.options.needed):
             return NO_DATE
@@ -233,6 +233,15 @@ class _Desk:
             s1=seen[Sensor.S1].data.astype(np.float32, copy=False) if Sensor.S1 in seen else None,
             clear=optical.valid if classified else None,
         )
+
+
+def _one_a_day(chips: Iterable[Chip | None]) -> list[Chip]:
+    """Keep the first chip of each day, in the order of time: orbits meet in high latitudes."""
+    days: dict[date, Chip] = {}
+    for chip in chips:
+        if chip is not None:
+            days.setdefault(chip.day, chip)
+    return [days[day] for day in sorted(days)]
 
 
 def _radar(scenes: Sequence[Scene], grid: PixelGrid) -> list[Scene]:

@@ -19,6 +19,8 @@ from betaearth.grid.pixels import PixelGrid
 from betaearth.scenes.gdal import gdal_env, raster_errors
 from betaearth.scenes.raster import Layer, PixelRule, RasterWindow, onto_grid
 
+WIDEST = 1 << 13
+"""Pixels of an edge, so that a small file cannot unpack to more than memory holds; a cell's patch has 1068."""
 UTM = (range(32601, 32661), range(32701, 32761))
 """EPSG codes of the zones in which pixel grids lie."""
 
@@ -89,12 +91,15 @@ def read_held(content: bytes, where: str) -> HeldBand:
     """Read a GeoTIFF of one band that is held in memory.
 
     Raises:
-        DataError: it is corrupt, has several bands, does not say where it lies, or is not north-up.
+        DataError: it is corrupt, has several bands, is far larger than a cell, does not say where it lies, or is not
+            north-up.
     """
     with open_held(content, where) as file:
         transform = file.transform
         if file.count != 1:
             raise DataError(f"{where} has {file.count} bands; one is needed")
+        if max(file.height, file.width) > WIDEST:
+            raise DataError(f"{where} has {file.height} x {file.width} pixels; at most {WIDEST} x {WIDEST} are read")
         if file.crs is None:
             raise DataError(f"{where} does not say its CRS")
         if transform.b != 0 or transform.d != 0 or transform.a <= 0 or transform.e >= 0:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from betaearth.errors import DataError
-from betaearth.events import Emit, Notice, ignore
+from betaearth.events import Emit, Notice, RunPlanned, ignore
 from betaearth.scenes.model import Sensor
 from betaearth.training.aef import ATTRIBUTION, COPERNICUS, LICENCE, known, read_codes
 from betaearth.training.chips import CellYear, Chip
@@ -69,7 +69,7 @@ def major_tom_cells(
         options: which products are taken.
         strict: stop at what cannot be read, rather than leave out its cell.
         tally: counts what was left out, and why.
-        emit: is told of it at the end.
+        emit: is told how many there will be, and at the end of those left out.
 
     Raises:
         DataError: a dataset is none, nothing at all could be read, or, where `strict`, some product.
@@ -79,6 +79,7 @@ def major_tom_cells(
     options, tally = options or MajorTomOptions(), tally or Tally()
     matches = list(find_matches(roots, files, cells=cells, targets=targets, options=options, tally=tally))
     chosen = _drawn(matches, limit, seed)
+    emit(RunPlanned(len(chosen), len(chosen)))
     reader = _Reader(files, options, targets)
     for match, finish in reader.ahead(chosen):
         try:

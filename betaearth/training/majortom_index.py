@@ -180,12 +180,12 @@ def _entry(row: Mapping[str, Any], root: str, where: str) -> Entry:
         raise DataError(f"{where}: {row['grid_cell']} says {url!r} and {number!r}, not which parquet file and row")
     return Entry(
         cell=row["grid_cell"],
-        href=_below(root, str(url)),
-        group=int(number),
+        href=_below(root, str(url), where),
+        group=_whole(number, f"{where}, parquet_row"),
         product=str(row.get("product_id") or ""),
         sensed=sensed_of(row.get("timestamp"), where),
-        cloud_cover=_number(row.get("cloud_cover")),
-        nodata=_number(row.get("nodata")),
+        cloud_cover=_number(row.get("cloud_cover"), f"{where}, cloud_cover"),
+        nodata=_number(row.get("nodata"), f"{where}, nodata"),
     )
 
 
@@ -196,19 +196,42 @@ def _target(row: Mapping[str, Any], root: str, where: str) -> TargetFile:
     year = row.get("year") or (sensed.year if sensed else None) or (named and named[1])
     if not year:
         raise DataError(f"{where}: {cell} says no year, and its folder {folder!r} names none")
-    return TargetFile(cell, int(year), "/".join(part for part in (root.rstrip("/"), folder, f"{cell}.tif") if part))
+    return TargetFile(cell, _whole(year, f"{where}, year"), _inside(root, f"{folder}/{cell}.tif".lstrip("/"), where))
 
 
-def _below(root: str, url: str) -> str:
-    """Where a file of a dataset is, given where its metadata say that the original is."""
+def _below(root: str, url: str, where: str) -> str:
+    """Where a file of a dataset is, given where its metadata say that the original is.
+
+    Raises:
+        DataError: they name a file outside the dataset that is on no server: metadata of strangers must not choose
+            what is read of this machine.
+    """
     named = _IMAGES.search(url)
     if named is not None:
-        return f"{root.rstrip('/')}/{named[1]}"
-    return url if "://" in url else f"{root.rstrip('/')}/{url.lstrip('/')}"
+        return _inside(root, named[1], where)
+    if url.startswith(("https://", "http://")):
+        return url
+    return _inside(root, url.lstrip("/"), where)
 
 
-def _number(said: object) -> float | None:
-    number = math.nan if said is None else float(str(said))
+def _inside(root: str, path: str, where: str) -> str:
+    if "://" in path or ".." in path.split("/"):
+        raise DataError(f"{where} names {path!r}, which does not lie in the dataset")
+    return f"{root.rstrip('/')}/{path}"
+
+
+def _whole(said: object, where: str) -> int:
+    number = _number(said, where)
+    if number is None or not number.is_integer():  # 3.0 is one: columns with gaps are often written as floats
+        raise DataError(f"{where} is {said!r}; a whole number is needed")
+    return int(number)
+
+
+def _number(said: object, where: str) -> float | None:
+    try:
+        number = math.nan if said is None else float(str(said))
+    except ValueError as error:
+        raise DataError(f"{where} is {said!r}; a number is needed") from error
     return None if math.isnan(number) else number
 
 

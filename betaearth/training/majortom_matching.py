@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,23 +117,31 @@ def match_cell(
     dates: list[Date] = []
     lacking: set[Sensor] = set()
     for entry in fit:
-        date = Date(
+        found_date = Date(
             entry,
             _same_sensing(entry, found.get(Sensor.S2_L1C, ())),
             _nearest(entry, found.get(Sensor.S1, ()), options.s1_within_days),
         )
-        missing = (options.needed - {Sensor.DEM}) - date.entries.keys()
+        missing = (options.needed - {Sensor.DEM}) - found_date.entries.keys()
         lacking |= missing
         if not missing:
-            dates.append(date)
+            dates.append(found_date)
     dem = next(iter(found.get(Sensor.DEM, ())), None)
     if dem is None and Sensor.DEM in options.needed:
         lacking.add(Sensor.DEM)
         dates.clear()
     if not dates:
         return LACKING.format(sensor=" and ".join(sorted(sensor.value for sensor in lacking)))
-    best = sorted(dates, key=lambda date: (date.s2_l2a.cloud_cover or 0.0, time_of(date.s2_l2a)))[: options.max_dates]
-    return Match(cell, year, tuple(sorted(best, key=lambda date: time_of(date.s2_l2a))), dem, target)
+    best = _one_a_day(sorted(dates, key=lambda one: (one.s2_l2a.cloud_cover or 0.0, time_of(one.s2_l2a))))
+    return Match(cell, year, tuple(sorted(best[: options.max_dates], key=lambda one: time_of(one.s2_l2a))), dem, target)
+
+
+def _one_a_day(dates: Iterable[Date]) -> list[Date]:
+    """Keep the first of each day: orbits, and tiles of one, meet in a cell, and a data set holds a day once."""
+    days: dict[date, Date] = {}
+    for one in dates:
+        days.setdefault(time_of(one.s2_l2a).date(), one)
+    return list(days.values())
 
 
 def _fits(entry: Entry, year: int, options: MajorTomOptions) -> bool:

@@ -116,4 +116,9 @@ def _plain(row: Row) -> dict[str, Any]:
 def _row(plain: dict[str, Any]) -> Row:
     if plain["split"] not in SPLITS:
         raise ValueError(f"{plain['cell']} {plain['year']} has split {plain['split']!r}, which is none of {SPLITS}")
+    if min(plain["height"], plain["width"]) < 1 or plain["doy"] != plain["day"].timetuple().tm_yday:
+        raise ValueError(
+            f"{plain['cell']} {plain['day']} has {plain['height']} x {plain['width']} pixels on day {plain['doy']} of "
+            "the year"
+        )
     return Row(**{**plain, "sensors": frozenset(Sensor(name) for name in plain["sensors"])})

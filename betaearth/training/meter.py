@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from betaearth.training.distributed import World
 from betaearth.training.loss import MSE_WEIGHT
@@ -45,15 +43,11 @@ class Meter:
         self.steps, self.pixels, self.distance, self.error, self.norm = 0, 0.0, 0.0, 0.0, 0.0
         return means
 
-    def plain(self, world: World) -> dict[str, Any]:
-        """Spell it for a checkpoint: the leader's has the sums of all processes."""
+    def together(self, world: World) -> Meter:
+        """Return it with the sums of all processes, for a checkpoint."""
         distance, error = world.sum([self.distance, self.error])
-        return {**asdict(self), "distance": distance, "error": error}
+        return replace(self, distance=distance, error=error)
 
-    @classmethod
-    def restored(cls, plain: Mapping[str, Any], world: World) -> Meter:
-        """Read what `plain` returned; others than the leader begin with nothing."""
-        meter = cls(**plain)
-        if not world.leads:
-            meter.distance = meter.error = 0.0
-        return meter
+    def of_one(self, world: World) -> Meter:
+        """Return what a process goes on with: the leader with all that `together` holds, others with no sums."""
+        return replace(self) if world.leads else replace(self, distance=0.0, error=0.0)

@@ -6,6 +6,7 @@ going to need are asked for beforehand, those that lie close in one request.
 
 from __future__ import annotations
 
+import errno
 import io
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,10 @@ from betaearth.scenes.hrefs import plain
 from betaearth.scenes.ranges import RangeReader
 from betaearth.storage.open import local_path
 
+LARGEST = 1 << 30
+"""Bytes of some columns of a row group, as they are when unpacked; rows of Major TOM's have some megabytes."""
+MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EAGAIN})
+"""What the system says that is no fault of the file: left out as corrupt, its cells would be missing for no reason."""
 HELD = 64
 """Files whose footers are kept, those used last; a footer of a Major TOM file takes some megabytes."""
 
@@ -68,7 +73,7 @@ class ParquetFiles(Files):
         return opened
 
     def _source(self, href: str) -> RangeReader | Path:
-        fetch = self._fetch(href)
+        fetch = self.fetch(href)
         if fetch is not None:
             return RangeReader(plain(href), fetch)
         path = local_path(href)
@@ -109,9 +114,10 @@ class Table:
             raise DataError(f"{self.where} has no row group {group}: it has {self.groups}")
         if missing := [name for name in columns if name not in self.columns]:
             raise DataError(f"{self.where} has no column {', '.join(missing)}; it has {', '.join(self.columns)}")
+        chunks = self._chunks(group, set(columns))
         with _faults(f"{self.where}, row group {group}, {', '.join(columns)}"), self._file() as file:
             if isinstance(self.source, _RangeIO):
-                self.source.expect(self._chunks(group, set(columns)))
+                self.source.expect(chunks)
             table = file.read_row_group(group, columns=list(columns), use_threads=False)
             return {name: table[name].to_pylist() for name in columns}
 
@@ -120,15 +126,20 @@ class Table:
         return pq.ParquetFile(source, metadata=self.metadata, pre_buffer=False)
 
     def _chunks(self, group: int, names: set[str]) -> list[tuple[int, int]]:
-        """Ranges of bytes that hold columns of a row group."""
+        """Ranges of bytes that hold columns of a row group.
+
+        Raises:
+            DataError: the footer's numbers are those of no file, or promise more than is read at once.
+        """
         row_group = self.metadata.row_group(group)
-        chunks = [row_group.column(index) for index in range(row_group.num_columns)]
-        return [
-            (start, start + chunk.total_compressed_size)
-            for chunk in chunks
-            if chunk.path_in_schema.split(".")[0] in names
-            for start in [_start(chunk)]
-        ]
+        every = [row_group.column(index) for index in range(row_group.num_columns)]
+        chunks = [chunk for chunk in every if chunk.path_in_schema.split(".")[0] in names]
+        where = f"{self.where}, row group {group}, {', '.join(sorted(names))}"
+        if any(min(_start(c), c.total_compressed_size, c.total_uncompressed_size) < 0 for c in chunks):
+            raise DataError(f"{where} is corrupt: it begins before its file, or ends before it begins")
+        if (size := sum(max(c.total_compressed_size, c.total_uncompressed_size) for c in chunks)) > LARGEST:
+            raise DataError(f"{where} has {size >> 20} MiB; at most {LARGEST >> 20} MiB are read at once")
+        return [(_start(chunk), _start(chunk) + chunk.total_compressed_size) for chunk in chunks]
 
 
 @dataclass
@@ -200,12 +211,16 @@ def _start(chunk: Any) -> int:  # noqa: ANN401  -- pyarrow says no types
 
 @contextmanager
 def _faults(where: str) -> Iterator[None]:
-    """Say of what pyarrow cannot read that it is corrupt; errors of ours pass through pyarrow as they are."""
+    """Say of what pyarrow cannot read that it is corrupt; errors of ours and of this machine stay what they are."""
     try:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{where} is not there") from error
     except PermissionError as error:
         raise ConfigError(f"{where} may not be read: {error.strerror}") from error
-    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        if error.errno in MACHINE:
+            raise
+        raise DataError(f"{where} is corrupt or no parquet: {error!s:.300}") from error
+    except (pa.ArrowException, ValueError, EOFError) as error:
         raise DataError(f"{where} is corrupt or no parquet: {error!s:.300}") from error

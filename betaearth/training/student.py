@@ -169,6 +169,8 @@ def _load(network: EmbeddingNetwork, tensors: Mapping[str, Tensor]) -> None:
     if own.keys() != tensors.keys():
         strange = sorted(own.keys() ^ tensors.keys())
         raise KeyError(f"{len(strange)} keys differ, such as {strange[0]}")
+    if other := [key for key, value in own.items() if value.shape != tensors[key].shape]:
+        raise ValueError(f"{other[0]} has the shape {tuple(tensors[other[0]].shape)}, not {tuple(own[other[0]].shape)}")
     with torch.no_grad():
         for key, value in own.items():
             value.copy_(tensors[key])

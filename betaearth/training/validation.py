@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from betaearth.errors import DataError
 from betaearth.inference.precision import Precision
 from betaearth.scenes.model import Sensor
 from betaearth.training.batches import Batch, stacked
@@ -50,8 +51,8 @@ class Validation:
 
 
 def chosen_rows(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
-    """Choose rows spread evenly, in their order; those without any target are no use."""
-    useful = [row for row in rows if row.target_fraction > 0 and row.sensors]
+    """Choose rows spread evenly, in their order; those without any target, or too small to embed, are no use."""
+    useful = [r for r in rows if r.target_fraction > 0 and r.sensors and min(r.height, r.width) >= COARSEST]
     if len(useful) <= count:
         return tuple(useful)
     return tuple(useful[int(i)] for i in np.linspace(0, len(useful) - 1, count).round())
@@ -61,8 +62,8 @@ def mean_target(data: Dataset, rows: Sequence[Row]) -> NDArray[np.float32]:
     """Return the mean target vector of a split's tiles, (64,), unit length."""
     total = np.zeros(64, np.float64)
     for row in chosen_rows(rows, MEAN_TILES):
-        sample = data.read(row)
-        picked = sample.target[:, ::MEAN_STRIDE, ::MEAN_STRIDE]
+        target, _ = data.read_target(row)
+        picked = target[:, ::MEAN_STRIDE, ::MEAN_STRIDE]
         total += picked.sum(axis=(1, 2), dtype=np.float64)
     length = float(np.linalg.norm(total))
     return (total / length if length else total).astype(np.float32)
@@ -92,7 +93,10 @@ def validate(
         stop: asked between tiles whether to leave off.
 
     Returns:
-        None where it was left off, or no tile could be scored.
+        None where it was left off, or some model has no tile with an input of its own.
+
+    Raises:
+        DataError: a shard is damaged, or a model's answer is not finite.
     """
     chosen = chosen_rows(rows, config.tiles)
     found: dict[str, dict[int, float]] = {student.config.name: {} for student in students}
@@ -106,7 +110,8 @@ def validate(
         ready = batch.to(world.device)
         _keep(found[""], ready, mean_cosines(mean, ready.target, ready.valid).tolist())
         for student in students:
-            _keep(found[student.config.name], ready, _cosines(student, ready, precision))
+            cosines = _cosines(student, ready, precision)
+            _keep(found[student.config.name], ready, cosines)
     if world.any(stopped):
         return None
     return _summed_up(found, world)
@@ -143,7 +148,11 @@ def _full(count: int, row: Row, crop: int | None) -> bool:
 
 
 def _cosines(student: Student, batch: Batch, precision: Precision) -> list[float]:
-    """Embed a batch with all inputs that a model takes; NaN where it has none of them."""
+    """Embed a batch with all inputs that a model takes; NaN where it has none of them, or no target.
+
+    Raises:
+        DataError: an answer is not finite. Left out as if it had no target, it would flatter the model.
+    """
     present = {sensor: batch.present[sensor] for sensor in student.config.sensors}
     seen = torch.stack(list(present.values())).any(dim=0)
     cosines = [float("nan")] * len(batch)
@@ -157,9 +166,14 @@ def _cosines(student: Student, batch: Batch, precision: Precision) -> list[float
     with torch.inference_mode(), torch.autocast(batch.doy.device.type, dtype=torch.bfloat16, enabled=bf16):
         held = {sensor: mask[rows] for sensor, mask in present.items()}
         prediction = embed_batch(network, inputs, held, batch.doy[there])
-    for row, cosine in zip(
-        rows.tolist(), mean_cosines(prediction, batch.target[there], batch.valid[there]).tolist(), strict=True
-    ):
+    valid = batch.valid[there]
+    found = mean_cosines(prediction, batch.target[there], valid)
+    if not bool(found[valid.any(dim=(1, 2))].isfinite().all()):
+        raise DataError(
+            f"{student.config.name}: an answer to a tile of validation is not finite, though its loss was: train in "
+            "float32 (precision), or lower its lr"
+        )
+    for row, cosine in zip(rows.tolist(), found.tolist(), strict=True):
         cosines[row] = cosine
     return cosines
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from betaearth._version import __version__
 from betaearth.errors import DataError
-from betaearth.events import Emit, Notice, TileYearEvent, ignore
+from betaearth.events import CellWritten, Emit, Notice, ignore
 from betaearth.scenes.model import Sensor
 from betaearth.storage.files import folder_errors, sync
 from betaearth.training.chips import TARGET_NODATA, CellYear, Chip
@@ -34,13 +33,6 @@ from betaearth.training.splits import SPLITS, SplitOptions, block_of, split_of
 
 SHARD_BYTES = 512 * 1024**2
 """A shard that has grown to this size is written whatever its number of cells."""
-
-
-@dataclass(frozen=True)
-class CellWritten(TileYearEvent):
-    """A cell's arrays of a year are in the data set."""
-
-    chips: int
 
 
 def write_dataset(
@@ -75,6 +67,7 @@ def write_dataset(
         rows, shards = _write_shards(cells, draft, options, cells_per_shard=cells_per_shard, emit=emit)
         if not rows:
             raise DataError(f"no cell came: a data set needs at least one; {folder} is not written")
+        sync(draft / SHARD_FOLDER)
         write_manifest(rows, draft / MANIFEST_NAME)
         sync(draft / MANIFEST_NAME)
         description = DatasetDescription(

@@ -1,4 +1,4 @@
-"""`betaearth models`: both published tables with their source, an untrained network called so; fetching and making."""
+"""`betaearth models`: both tables with their source, a network of the synthetic Earth called so; fetching, making."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def models(capfd: pytest.CaptureFixture[str]) -> Iterator[Models]:
 def test_the_list_names_every_variant_on_a_line() -> None:
     lines = say("list").splitlines()[1:]
     assert [line.split()[0] for line in lines] == list(VARIANTS)
-    assert "UNTRAINED" in lines[-1]
-    assert all("UNTRAINED" not in line for line in lines[:-1])
+    assert "trained on a SYNTHETIC Earth" in lines[-1]
+    assert all("SYNTHETIC" not in line for line in lines[:-1])
 
 
 @pytest.mark.parametrize("name", list(VARIANTS))

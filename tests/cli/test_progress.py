@@ -13,11 +13,13 @@ from betaearth.cli.progress import TerminalSink, TimeLeftColumn, line_of, progre
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.events import (
     BlockStarted,
+    CellWritten,
     Downloading,
     Event,
     GranuleDropped,
     Notice,
     Resumed,
+    RunPlanned,
     SceneEncoded,
     ScenesSelected,
     TileYearFailed,
@@ -166,3 +168,9 @@ def test_an_event_that_quotes_a_stranger_steers_no_terminal(event: Event) -> Non
     assert "\\x1b[2J" in said
     assert not {"\x1b", "\x07", "\u202e"} & set(said)
     assert not any(line.startswith("verified") for line in said.splitlines())
+
+
+def test_a_data_set_moves_the_bar_cell_by_cell() -> None:
+    sink, _ = tell(RunPlanned(4, 4), CellWritten(*PLACE, chips=2), CellWritten("434U_1046R", 2024, chips=1))
+    (task,) = sink.progress.tasks
+    assert (task.completed, task.total) == (2, 4)

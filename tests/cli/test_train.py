@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from betaearth.training.checkpoint import Position
 from betaearth.training.dataset import Dataset
 from tests.training.command import ENVIRONMENT, PROGRAM, changes
 from tests.training.learnable import SMALL, learnable_data
@@ -73,7 +74,7 @@ def test_sigterm_keeps_all_steps_and_the_same_command_goes_on(data: Dataset, tmp
     [
         (("--set=epochs=0",), 78, "epochs: Input should be greater than or equal to 1"),
         (("--set=batch_size=64",), 78, "a batch of 64 chips"),
-        (("--set=crop=64",), 65, "crop 64 does not fit"),
+        (("--set=crop=64",), 78, "crop 64 does not fit"),
         (("--data=nowhere",), 65, "nowhere"),
         (("--set=device=cuda",), 78, "needs a GPU"),
     ],
@@ -92,3 +93,19 @@ def test_what_cannot_be_has_its_exit_code(
     assert guarded(lambda: app(words_given)) == code
     assert words in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_another_process_ended_is_no_success(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import typer
+
+    from betaearth.cli.main import guarded
+    from betaearth.cli.train import train
+    from betaearth.training import loop
+
+    unfinished = loop.TrainingReport(tmp_path, Position(0, 3), 5, None, {}, {})
+    monkeypatch.setattr(loop, "train", lambda *_, **__: unfinished)
+    app = typer.Typer(add_completion=False)
+    app.command()(train)
+    assert guarded(lambda: app(["tiny", f"--data={data.folder}", f"--out={tmp_path / 'run'}"])) == 143

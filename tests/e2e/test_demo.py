@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -12,12 +13,16 @@ import pystac
 import pytest
 import rasterio
 import rioxarray
+from numpy.typing import NDArray
+from PIL import Image
 from pystac_client import Client
+from rasterio.warp import transform
 from referencing import Registry, Resource
 from rio_cogeo.cogeo import cog_validate
 from xarray import DataArray
 
 from betaearth.products.quantise import dequantise
+from betaearth.synthetic.landscape import land_cover
 from tests.e2e.conftest import Betaearth
 
 Demo = tuple[Path, str]
@@ -42,11 +47,55 @@ def test_it_makes_four_cells_in_two_years(demo_store: Demo) -> None:
     assert len(items) == 8
     assert {item.properties["start_datetime"][:4] for item in items} == {"2021", "2022"}
     assert len({item.properties["grid:code"] for item in items}) == 4
-    assert "untrained" in printed
-    assert "Synthetic" in printed
+    assert "Synthetic Earth, network trained on it" in printed
     for item in items:
-        assert item.properties["betaearth:model"]["trained"] is False
-        assert "untrained" in str(item.properties["title"]).lower()
+        model = item.properties["betaearth:model"]
+        assert (model["trained"], model["trained_on_synthetic"]) == (True, True)
+        assert "trained on synthetic data" in str(item.properties["title"])
+        assert "AlphaEarth" not in json.dumps(item.properties)
+        with rasterio.open(item.assets["embeddings"].get_absolute_href()) as file:
+            tags = file.tags()
+        assert (tags["BETAEARTH_TRAINED"], tags["BETAEARTH_TRAINED_ON_SYNTHETIC"]) == ("true", "true")
+
+
+def test_it_prints_what_the_embeddings_know_of_the_land_cover(demo_store: Demo) -> None:
+    _, printed = demo_store
+    found = re.search(r"embeddings (0\.\d+) +mean reflectance (0\.\d+) +most frequent class (0\.\d+)", printed)
+    assert found, printed
+    embeddings, reflectance, majority = map(float, found.groups())
+    assert majority == pytest.approx(1 / 5, abs=0.001)  # of five classes it finds one
+    assert embeddings > 0.7
+    assert reflectance > 0.7
+
+
+def between_classes(colours: NDArray[np.float64], classes: NDArray[np.uint8]) -> float:
+    """Share of the variance of colours (n, 3) that lies between the means of classes (n,)."""
+    centre = colours.mean(axis=0)
+    members = [colours[classes == label] for label in np.unique(classes)]
+    between = sum(len(some) * (some.mean(axis=0) - centre) ** 2 for some in members)
+    return float(np.sum(between) / ((colours - centre) ** 2).sum())
+
+
+def test_the_preview_shows_the_landscape(demo_store: Demo) -> None:
+    """Its colours go with the true land cover, not with the same map shifted by a third, nor with shuffled pixels."""
+    out, _ = demo_store
+    shares = []
+    for item in items_of(out):
+        picture = np.asarray(Image.open(item.assets["thumbnail"].get_absolute_href() or ""))
+        with rasterio.open(item.assets["embeddings"].get_absolute_href()) as file:
+            assert picture.shape == (*file.shape, 4)
+            rows, columns = np.mgrid[: file.height, : file.width]
+            easting, northing = file.transform @ (columns.ravel() + 0.5, rows.ravel() + 0.5)
+            lon, lat = transform(file.crs, "EPSG:4326", easting, northing)
+        truth = land_cover(np.array(lon), np.array(lat)).reshape(rows.shape)
+        shown = picture[..., 3] == 255
+        colours = picture[shown][:, :3].astype(np.float64)
+        share = between_classes(colours, truth[shown])
+        shifted = np.roll(truth, (rows.shape[0] // 3, rows.shape[1] // 3), (0, 1))
+        assert share > 2 * between_classes(colours, shifted[shown]), item.id
+        assert share > 20 * between_classes(colours, np.random.default_rng(0).permutation(truth[shown])), item.id
+        shares.append(share)
+    assert np.mean(shares) > 0.2
 
 
 def test_the_printed_lines_load_it(demo_store: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +252,9 @@ def test_a_second_demo_makes_nothing(demo_store: Demo, betaearth: Betaearth) -> 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and ".tmp" not in path.parts}
     done = betaearth("demo", "--out", out, "--json")
     assert done.code == 0, done.err
-    assert len(json.loads(done.out)) == 8
+    made = json.loads(done.out)
+    assert len(made["tile_years"]) == 8
+    assert made["land_cover_probe"]["year"] == 2021
     assert sum(event["event"] == "tile_year_skipped" for event in done.events) == 8
     assert [event["written"] for event in done.events if event["event"] == "catalog_published"] == [0]
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and ".tmp" not in path.parts}

@@ -31,7 +31,6 @@ from betaearth.inference.elevation import Elevation
 from betaearth.inference.model import BetaEarth
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, blend_weights, extents
 from betaearth.nn.backbones import BACKBONES
-from betaearth.nn.demo import write_demo_weights
 from betaearth.nn.dinov3 import DINOv3Config
 from betaearth.pipeline.generate import AreaYear, generate_area
 from betaearth.pipeline.options import ProductionOptions
@@ -55,6 +54,7 @@ from betaearth.scenes.sources import open_source
 from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.synthetic.source import DEMO_LONLAT, OCEAN_LONLAT
 from tests.dinov3 import seeded_head, timm_tensors
+from tests.nn.seeded import write_seeded_weights
 from tests.pipeline.conftest import Relay, Workshop
 from tests.planetary_computer import PlanetaryComputer
 
@@ -142,7 +142,7 @@ def test_04_a_raster_without_manifest_is_no_result(workshop: Workshop, tmp_path:
 @pytest.mark.parametrize("kept", [0, 3])
 def test_05_weights_that_do_not_fit_are_refused(kept: int, tmp_path: Path) -> None:
     """Published: three of 1459 tensors, or none, load without a word."""
-    write_demo_weights(tmp_path)
+    write_seeded_weights(tmp_path)
     tensors = safetensors.torch.load_file(tmp_path / "model.safetensors")
     safetensors.torch.save_file(dict(list(tensors.items())[:kept]), tmp_path / "model.safetensors")
     with pytest.raises(ConfigError, match=r"model\.safetensors"):
@@ -336,9 +336,9 @@ def test_15_a_flaky_network_gives_no_thinner_result(
 
 def test_16_the_manifest_says_which_model(workshop: Workshop, year: AreaYear, tmp_path: Path) -> None:
     """Published: it never does."""
-    write_demo_weights(tmp_path)
+    write_seeded_weights(tmp_path)
     variant = json.loads(year.manifest_path.read_text())["request"]["variant"]
-    assert (variant["name"], variant["trained"]) == ("demo", False)
+    assert (variant["name"], variant["trained"], variant["trained_on_synthetic"]) == ("demo", True, True)
     assert variant["weights_sha256"] == workshop.model.weights_sha256
     other = BetaEarth.from_pretrained(tmp_path, device="cpu")
     assert other.weights_sha256 == hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()

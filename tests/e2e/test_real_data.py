@@ -67,7 +67,7 @@ def test_generate_on_a_real_chip(
     np.testing.assert_allclose(np.linalg.norm(vectors[:, has_data], axis=0), 1.0, atol=1e-5)
     manifest = json.loads((tmp_path / "chip" / f"{year}_manifest.json").read_text())
     assert sorted(scene["sensor"] for scene in manifest["scenes"]) == ["s1", "s2_l2a"]
-    assert manifest["request"]["variant"]["trained"] is False
+    assert manifest["request"]["variant"]["trained_on_synthetic"] is True
     assert (tmp_path / "chip" / f"{year}_preview_pca.png").stat().st_size > 1000
     assert str(sample_data) not in json.dumps(manifest)
 

@@ -169,7 +169,9 @@ class TestSeveralNetworks:
     def test_a_variant_is_its_prefix(self, several: Path, small: Tensors, tmp_path: Path) -> None:
         for name, prefix in (("reinit", "model_reinit."), ("rgb-only", "model_rgb."), ("hilr", "model_hilr.")):
             made = export_checkpoint(several, tmp_path / name, variant=name)
-            assert (made.variant.name, made.prefix, made.variant.licence) == (name, prefix, "CC-BY-4.0")
+            assert (made.variant.name, made.prefix) == (name, prefix)
+            # What the checkpoint says holds of networks of its family alone; a variant's name gives no licence.
+            assert made.variant.licence == ("unknown" if name == "rgb-only" else "MIT")
             assert BetaEarth.from_pretrained(tmp_path / name, device="cpu").variant.name == name
         assert same(read(tmp_path / "reinit")[0], small)
         assert same(read(tmp_path / "hilr")[0], {key: value + 1 for key, value in small.items()})
@@ -205,6 +207,28 @@ class TestSeveralNetworks:
         for variant in (made.variant, loaded):
             assert (variant.name, variant.licence, variant.any_subset) == ("reinit", "MIT", True)
 
+    def test_each_network_of_a_run_is_what_its_checkpoint_says(
+        self, small: Tensors, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        learned = {"name": "fields", "synthetic": True, "digest": "0" * 64}
+        own = {**config, "variant": "robust", "licence": "Apache-2.0", "any_subset": False, "trained_on": learned}
+        weights = {
+            "models.robust": own,
+            "models.mine": {**config, "licence": "CC0-1.0", "trained_on": None},
+            "models.rgb-only": {**config, "variant": "rgb-only", "family": "rgb-only", "licence": "LicenseRef-own"},
+        }
+        networks = {"robust": small, "mine": small, "rgb-only": rgb_tensors()}
+        models = {f"{name}.{key}": value for name, held in networks.items() for key, value in held.items()}
+        torch.save({"models": models, "weights": weights}, tmp_path / "last.pt")
+        for name, licence in (("robust", "Apache-2.0"), ("mine", "CC0-1.0"), ("rgb-only", "LicenseRef-own")):
+            made = export_checkpoint(tmp_path / "last.pt", tmp_path / name, prefix=f"models.{name}")
+            written = read(tmp_path / name)[2]
+            assert (made.variant.licence, written["licence"]) == (licence, licence)
+        written = read(tmp_path / "robust")[2]
+        assert (written["variant"], written["any_subset"], written["trained_on"]) == ("robust", False, learned)
+        assert BetaEarth.from_pretrained(tmp_path / "robust", device="cpu").variant.any_subset is False
+        assert "trained_on" not in read(tmp_path / "mine")[2]
+
     def test_a_copy_below_a_prefix_is_not_part_of_the_network(
         self, small: Tensors, config: dict[str, Any], tmp_path: Path
     ) -> None:
@@ -234,6 +258,13 @@ class TestRefusals:
             export_checkpoint(tmp_path / "last.ckpt", tmp_path / "out")
         with pytest.raises(ConfigError, match="is not a file"):
             export_checkpoint(tmp_path / "none.ckpt", tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        "value", [torch.zeros(1).expand(10**12), torch.eye(3).to_sparse(), torch.empty(3, device="meta")]
+    )
+    def test_a_tensor_that_the_file_does_not_hold(self, small: Tensors, tmp_path: Path, value: Tensor) -> None:
+        content = {"model": {**small, "fusion.0.bias": value}}
+        self.refuse(content, tmp_path, r"model\.fusion\.0\.bias has the shape .*, and the file does not hold as many")
 
     def test_other_things(self, small: Tensors, tmp_path: Path) -> None:
         self.refuse([1], tmp_path, "holds a list, not named tensors")

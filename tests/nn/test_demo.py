@@ -1,48 +1,61 @@
-"""The shipped demo weights: reproducible, small, declared untrained, and not one constant vector."""
+"""The shipped demo weights: small, said to be trained on the synthetic Earth, and not one constant vector."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from betaearth.nn.demo import demo_config, write_demo_weights
+from betaearth import BetaEarth
+from betaearth.nn.demo import CONFIG
 from betaearth.nn.segformer import SegFormer
 from betaearth.nn.variants import VARIANTS
 from betaearth.nn.weight_files import WeightsConfig, find_weights
-from betaearth.nn.weights import load_state_dict
+from betaearth.nn.weights import identify, load_state_dict
+from betaearth.products.quantise import decode
+from betaearth.training.chips import CellYear
+from betaearth.training.earth import synthetic_cells
+from tests.nn.seeded import seeded_config, write_seeded_weights
 
 
-def test_regeneration_gives_the_shipped_weights(tmp_path: Path, demo_tensors: dict[str, Tensor]) -> None:
-    write_demo_weights(tmp_path)
-    again = load_state_dict(tmp_path).tensors
-    assert again.keys() == demo_tensors.keys()
-    for key, value in demo_tensors.items():
-        # The frequencies come from float32 exp, whose last digit a processor may choose.
-        assert torch.allclose(again[key], value, rtol=1e-6, atol=1e-9), key
-    shipped = find_weights("demo").path.parent / "config.json"
-    assert (tmp_path / "config.json").read_text() == shipped.read_text()
+@pytest.fixture(scope="module")
+def metrics() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((find_weights("demo").path.parent / "metrics.json").read_text())
+    return read
 
 
-def test_another_seed_gives_other_weights(tmp_path: Path, demo_tensors: dict[str, Tensor]) -> None:
-    write_demo_weights(tmp_path, seed=1)
-    other = load_state_dict(tmp_path).tensors["fusion.0.weight"]
-    assert not torch.allclose(other, demo_tensors["fusion.0.weight"], atol=1e-3)
+def test_they_are_declared_trained_on_the_synthetic_earth(metrics: dict[str, Any]) -> None:
+    config = WeightsConfig.model_validate_json((find_weights("demo").path.parent / "config.json").read_bytes())
+    assert config.trained
+    assert config.trained_on is not None
+    assert config.trained_on.synthetic
+    assert config.trained_on.digest == metrics["data"]["digest"]
+    assert config.network == seeded_config().network
+    assert identify(load_state_dict("demo")) == VARIANTS["demo"]
+    assert VARIANTS["demo"].trained_on_synthetic
 
 
-def test_they_are_declared_untrained() -> None:
-    config = json.loads((find_weights("demo").path.parent / "config.json").read_text())
-    assert config["trained"] is False
-    assert WeightsConfig.model_validate(config) == demo_config()
-    assert not VARIANTS["demo"].trained
+def test_the_metrics_are_of_these_weights_and_above_the_constant(metrics: dict[str, Any]) -> None:
+    assert metrics["sha256"] == find_weights("demo").sha256
+    curve = metrics["validation"]
+    assert [point["epoch"] for point in curve] == sorted({point["epoch"] for point in curve})
+    best = max(curve, key=lambda point: point["cosine"])
+    assert best["epoch"] == metrics["epoch"]
+    assert best["cosine"] >= best["constant"] + 0.1
+    assert all(command.startswith("betaearth ") for command in metrics["commands"])
 
 
 def test_they_are_small_and_as_the_registry_says(demo_network: SegFormer) -> None:
-    assert find_weights("demo").path.stat().st_size <= 3_500_000
+    folder = find_weights("demo").path.parent
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 4_000_000
+    assert sorted(file.name for file in folder.iterdir()) == ["config.json", "metrics.json", "model.safetensors"]
     assert sum(p.numel() for p in demo_network.parameters()) == VARIANTS["demo"].parameters
     assert len(demo_network.state_dict()) == VARIANTS["demo"].tensors
 
@@ -52,15 +65,36 @@ def smooth_images(channels: int, seed: int) -> Tensor:
     return F.interpolate(torch.from_numpy(coarse), (224, 224), mode="bilinear", align_corners=True)
 
 
-def test_embeddings_follow_the_image(demo_network: SegFormer) -> None:
-    for present in (("s2_l2a",), ("s1",), ("s2_l2a", "dem"), ("s1", "dem")):
-        inputs = {name: smooth_images(dict(demo_network.config.modalities)[name], seed=5) for name in present}
-        with torch.no_grad():
-            out = F.normalize(demo_network(inputs, torch.tensor([182.0])), dim=1)[0].flatten(1).T
-        sample = out[torch.randperm(len(out), generator=torch.Generator().manual_seed(0))[:400]]
-        cosine = sample @ sample.T
-        pairs = cosine[~torch.eye(400, dtype=torch.bool)]
-        assert pairs.mean() < 0.75, present
+@pytest.fixture(scope="module")
+def unseen() -> tuple[CellYear, ...]:
+    """Places that no data set of the seed that the weights learned from holds."""
+    return tuple(synthetic_cells(10, size_px=64, dates=1, seed=77))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "gain"), [(("s2_l2a", "s2_l1c", "s1", "dem"), 0.1), (("s2_l1c",), 0.03), (("s1",), 0.03)]
+)
+def test_of_places_that_it_never_saw_it_says_more_than_a_constant(
+    unseen: tuple[CellYear, ...], inputs: tuple[str, ...], gain: float
+) -> None:
+    """The constant is the mean of these very targets: a better one than any that could be learned elsewhere."""
+    model = BetaEarth.from_pretrained("demo", device="cpu")
+    target = np.concatenate([decode(np.moveaxis(cell.target, 0, -1)).reshape(-1, 64) for cell in unseen])
+    said = np.concatenate([_embedding(model, cell, inputs) for cell in unseen])
+    constant = target.mean(axis=0)
+    baseline = float((target @ constant).mean() / np.linalg.norm(constant))
+    assert float((said * target).sum(axis=1).mean()) > baseline + gain
+    some = said[np.random.default_rng(0).choice(len(said), 400, replace=False)]
+    pairs = (some @ some.T)[~np.eye(400, dtype=np.bool_)]
+    assert pairs.mean() < 0.75
+
+
+def _embedding(model: BetaEarth, cell: CellYear, inputs: tuple[str, ...]) -> NDArray[np.float32]:
+    """Vectors (pixel, 64) of the first date."""
+    chip = cell.chips[0]
+    arrays = {"s2_l2a": chip.s2_l2a, "s2_l1c": chip.s2_l1c, "s1": chip.s1, "dem": cell.dem}
+    given: dict[str, Any] = {name: arrays[name] for name in inputs}
+    return model.predict(**given, doy=chip.day.timetuple().tm_yday).reshape(-1, 64)
 
 
 def test_a_window_elsewhere_sees_a_place_nearly_the_same(demo_network: SegFormer) -> None:
@@ -71,3 +105,14 @@ def test_a_window_elsewhere_sees_a_place_nearly_the_same(demo_network: SegFormer
         )
     cosine = (first[:, :, 80:112, 80:112] * second[:, :, 16:48, 16:48]).sum(1)
     assert cosine.mean() > 0.9
+
+
+def test_seeded_weights_of_the_same_sizes_are_untrained(tmp_path: Path) -> None:
+    """What tests call an untrained network is one, and says so, though its name is the demo's."""
+    write_seeded_weights(tmp_path)
+    weights = load_state_dict(tmp_path)
+    variant = identify(weights)
+    assert (variant.name, variant.trained, variant.trained_on_synthetic) == ("demo", False, False)
+    assert {key: value.shape for key, value in weights.tensors.items()} == {
+        key: value.shape for key, value in SegFormer(CONFIG).state_dict().items()
+    }

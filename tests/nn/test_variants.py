@@ -44,7 +44,8 @@ def test_the_eight_released_variants_and_the_demo_are_known() -> None:
         "demo",
     }
     assert DEFAULT_VARIANT.repo == "asterisk-labs/betaearth-segformer-film-robust"
-    assert [name for name, variant in VARIANTS.items() if not variant.trained] == ["demo"]
+    assert all(variant.trained for variant in VARIANTS.values())
+    assert [name for name, variant in VARIANTS.items() if variant.trained_on_synthetic] == ["demo"]
     assert {variant.licence for name, variant in VARIANTS.items() if name != "demo"} == {"CC-BY-4.0"}
     assert all((v.backbone_licence is None) == (v.family is not Family.DINOV3) for v in VARIANTS.values())
 
@@ -52,7 +53,7 @@ def test_the_eight_released_variants_and_the_demo_are_known() -> None:
 def test_each_table_has_every_released_variant_and_they_are_not_mixed() -> None:
     for variant in VARIANTS.values():
         sources = [scores.source for scores in variant.scores]
-        assert sources == ([README_025, README_023] if variant.trained else [])
+        assert sources == ([] if variant.trained_on_synthetic else [README_025, README_023])
     robust = VARIANTS["robust"].subset_scores
     s1_only = {score.source: score.cosine for score in robust if score.inputs == "S1 only"}
     assert s1_only == {README_025: 0.710, README_023: 0.712}

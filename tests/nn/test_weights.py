@@ -166,6 +166,11 @@ class TestReading:
         with pytest.raises(ConfigError, match="not a state dict"):
             load_state_dict(tmp_path)
 
+    def test_a_tensor_that_repeats_a_value_to_any_size_is_refused(self, tmp_path: Path) -> None:
+        torch.save({"fusion.2.bias": torch.zeros(1).expand(10**12)}, tmp_path / "model.pt")
+        with pytest.raises(ConfigError, match="does not hold as many values"):
+            load_state_dict(tmp_path)
+
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_values_that_are_not_finite_are_refused(
         self, weights_folder: Path, demo_tensors: dict[str, Tensor], value: float

@@ -123,6 +123,7 @@ def test_what_follows_from_the_rest_does_not_change_it() -> None:
     same = [
         request(grid=base.grid.model_copy(update={"bounds_lonlat": (0.0, 0.0, 1.0, 1.0), "footprint": []})),
         request(variant=base.variant.model_copy(update={"weights": "elsewhere", "trained": False, "inputs": ["s1"]})),
+        request(variant=base.variant.model_copy(update={"trained_on_synthetic": True})),
     ]
     assert {request_digest(other) for other in same} == {request_digest(base)}
 

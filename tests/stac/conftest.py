@@ -91,6 +91,7 @@ def build_manifest(
     *,
     variant: str = "robust",
     trained: bool = True,
+    trained_on_synthetic: bool = False,
     source: str = PC,
     source_title: str = "Planetary Computer",
     dtype: str = "int8",
@@ -130,6 +131,7 @@ def build_manifest(
                 variant=VariantRecord(
                     name=variant,
                     trained=trained,
+                    trained_on_synthetic=trained_on_synthetic,
                     weights_sha256=sha256(variant),
                     weights=f"asterisk-labs/{variant}",
                     inputs=["dem", "s1", "s2_l1c", "s2_l2a"],

@@ -99,6 +99,47 @@ def test_real_and_trained(make_manifest: Make) -> None:
     assert collection["license"] == "CC-BY-4.0"
 
 
+DEMO: dict[str, Any] = {
+    "variant": "demo",
+    "trained_on_synthetic": True,
+    "source": "synthetic:v1:seed=0",
+    "source_title": "Synthetic Earth v1",
+}
+
+
+def test_trained_on_synthetic_data_is_said_wherever_one_looks(make_manifest: Make) -> None:
+    collection = collection_from_manifests([make_manifest(**DEMO)])
+    assert collection["title"].endswith("(network trained on synthetic data, synthetic source)")
+    assert "**Trained on synthetic data:**" in collection["description"]
+    assert {"trained on synthetic data", "synthetic"} <= set(collection["keywords"])
+    assert "untrained" not in json.dumps([collection["title"], collection["description"], collection["keywords"]])
+    assert collection["experimental"] is True
+    assert "emb:fit_for_use" not in collection
+    assert collection["summaries"]["betaearth:model"][0]["trained_on_synthetic"] is True
+
+
+def test_only_what_learned_from_the_real_earth_emulates_alphaearth(make_manifest: Make) -> None:
+    real, demo, seeded = (
+        collection_from_manifests([make_manifest(**details)]) for details in ({}, DEMO, {"trained": False})
+    )
+    assert "emulates AlphaEarth" in real["description"]
+    assert "AlphaEarth emulation" in real["keywords"]
+    for other in (demo, seeded):
+        assert "emulates" not in other["description"]
+        assert not [word for word in other["keywords"] if "AlphaEarth" in word]
+        assert "Every Item links the manifest" in other["description"]
+
+
+def test_an_older_network_of_the_same_name_keeps_its_own_caveat(make_manifest: Make) -> None:
+    """Facts survive the way through the Collection, whichever of them came first."""
+    seeded = facts_of_manifest(make_manifest(**{**DEMO, "trained_on_synthetic": False, "trained": False}))
+    trained = facts_of_manifest(make_manifest(**DEMO))
+    document = json.loads(to_bytes(collection_document(seeded)))
+    both = facts_of_collection(document, where="collection.json").joined(trained)
+    assert both == trained.joined(seeded)
+    assert both.title.endswith("(untrained network, network trained on synthetic data, synthetic source)")
+
+
 def test_untrained_and_synthetic_is_said_wherever_one_looks(make_manifest: Make) -> None:
     collection = collection_from_manifests(
         [make_manifest(variant="demo", trained=False, source="synthetic:v1:seed=0", source_title="Synthetic Earth v1")]

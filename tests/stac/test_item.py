@@ -175,6 +175,17 @@ def test_what_is_not_what_it_seems_says_so(document: Document) -> None:
     assert "untrained" in collection["title"]
 
 
+def test_a_network_of_the_synthetic_earth_says_so(document: Document) -> None:
+    assert "trained_on_synthetic" not in document()["properties"]["betaearth:model"]
+    demo = document(variant="demo", trained_on_synthetic=True, source="synthetic:v1:seed=0", source_title="Made up")
+    assert demo["properties"]["title"].endswith("(network trained on synthetic data, synthetic source)")
+    assert "network: demo, trained on synthetic data." in demo["properties"]["processing:lineage"]
+    model = demo["properties"]["betaearth:model"]
+    assert (model["trained"], model["trained_on_synthetic"]) == (True, True)
+    collection = next(link for link in demo["links"] if link["rel"] == "collection")
+    assert "trained on synthetic data" in collection["title"]
+
+
 def test_lineage_counts_what_entered_the_mean(make_manifest: Make, manifest_key_of: KeyOf) -> None:
     manifest = make_manifest()
     names = [scene.id for scene in manifest.scenes]

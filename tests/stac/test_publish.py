@@ -417,6 +417,18 @@ def test_a_title_that_grows_a_caveat_reaches_the_root(store: FolderStore, add: A
     assert publish(store).written == 0
 
 
+def test_a_network_that_learned_meanwhile_joins_its_collection(store: FolderStore, add: Add) -> None:
+    """Rows of the mirror with and without the word of its upbringing make one table."""
+    made_up = {"variant": "demo", "source": "synthetic:v1:seed=0", "source_title": "Synthetic Earth"}
+    add("433U_1046R", trained=False, **made_up)
+    publish(store)
+    add("434U_1046R", trained_on_synthetic=True, **made_up)
+    assert publish(store).items == 2
+    (child,) = [link for link in json.loads(store.read("catalog.json"))["links"] if link["rel"] == "child"]
+    assert child["title"].endswith("(untrained network, network trained on synthetic data, synthetic source)")
+    assert publish(store).written == 0
+
+
 def test_every_document_is_valid_and_every_link_titled(store: FolderStore, add: Add, spec: Path) -> None:
     add("433U_1046R", 2023)
     add("433U_1046R", 2024, dtype="float32")

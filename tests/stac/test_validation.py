@@ -71,6 +71,7 @@ VARIETY: list[dict[str, Any]] = [
     {"cell": "188D_1917R"},
     {"cell": "2166U_5231R", "spacing_m": 2000.0},
     {"variant": "demo", "trained": False, "source": "synthetic:v1:seed=0", "source_title": "Synthetic Earth"},
+    {"variant": "demo", "trained_on_synthetic": True, "source": "synthetic:v1:seed=0"},
     {"attribution": ()},
 ]
 
@@ -178,6 +179,10 @@ WRONG_ITEMS: dict[str, tuple[Change, str]] = {
     "no collection linked": (put("links/2"), "links"),
     "unknown field of ours": (put("properties/betaearth:mood", "good"), "betaearth:mood"),
     "unknown field inside": (put("properties/betaearth:model/mood", "good"), "betaearth:model"),
+    "not trained on made-up data, spelt out": (
+        put("properties/betaearth:model/trained_on_synthetic", False),
+        "trained_on_synthetic",
+    ),
     "not said whether trained": (put("properties/betaearth:model/trained"), "trained"),
     "digest": (put("properties/betaearth:provenance/fingerprint", "abc"), "fingerprint"),
     "radiometry": (put("properties/betaearth:provenance/radiometry", ["raw"]), "radiometry"),

@@ -25,6 +25,7 @@ DAYS = (date(2021, 3, 1), date(2021, 7, 9))
 SMALL = (
     "models.0.network={dims: [4, 4, 8, 8], depths: [1, 1, 1, 1], heads: [1, 1, 2, 2], reductions: [8, 4, 2, 1], "
     "mlp_ratio: 1, pyramid: 8, segmentation: 8, groups: 1, features: 16}",
+    "models.0.lr=2e-3",
     "crop=32",
     "batch_size=4",
     "workers=0",

@@ -142,6 +142,29 @@ def test_another_zone_is_warped(write: Write) -> None:
     assert float(pair[0] @ pair[1]) > 0.999
 
 
+def test_pixels_in_degrees_are_no_finer_for_that(write: Write) -> None:
+    codes = smooth_codes(60, 80)
+    degree = 10 / 111_320  # ten metres, from south to north
+    href = write("a.tif", codes, west=3.0, north=50.6, resolution=degree, crs="EPSG:4326")
+    (x,), (y,) = rasterio.warp.transform("EPSG:4326", "EPSG:32631", [3.0 + 40 * degree], [50.6 - 30 * degree])
+    grid = PixelGrid(32631, round(x, -1) - 80, round(y, -1) + 80, 16, 16)
+    found = read_codes([href], grid, files=Files())
+    assert known(found).all()
+    (lon,), (lat,) = rasterio.warp.transform("EPSG:32631", "EPSG:4326", [grid.west + 45], [grid.north - 45])
+    pixel = codes[:, int((50.6 - lat) / degree), int((lon - 3.0) / degree)]
+    pair = dequantise(np.stack([pixel, found[:, 4, 4]]))
+    assert float(pair[0] @ pair[1]) > 0.999
+
+
+def test_a_file_of_pixels_without_number_is_not_read(tmp_path: Path) -> None:
+    href, fine = str(tmp_path / "a.tif"), 1e-3
+    transform = Affine(fine, 0, WEST, 0, -fine, NORTH)
+    shape = {"count": 64, "height": 100_000, "width": 100_000, "dtype": "int8", "SPARSE_OK": True, "tiled": True}
+    rasterio.open(href, "w", driver="GTiff", crs="EPSG:32631", transform=transform, **shape).close()
+    with pytest.raises(DataError, match=r"a\.tif has \d+ x \d+ pixels on a place of 8 x 8 of 10 m"):
+        read_codes([href], PixelGrid(32631, WEST, NORTH, 8, 8), files=Files())
+
+
 def test_float_vectors_become_codes(write: Write) -> None:
     codes = smooth_codes(8, 8)
     vectors = np.moveaxis(dequantise(np.ascontiguousarray(np.moveaxis(codes, 0, -1))), -1, 0).copy()

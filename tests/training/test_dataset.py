@@ -19,6 +19,7 @@ from betaearth.products.quantise import dequantise
 from betaearth.scenes.model import Sensor
 from betaearth.training.chips import CellYear
 from betaearth.training.dataset import Dataset, Window
+from betaearth.training.manifest import Row, read_manifest, write_manifest
 from betaearth.training.writing import write_dataset
 from tests.training.cells import ABOUT, random_cell, random_chip
 
@@ -146,12 +147,13 @@ def test_the_digest_names_the_data(written: Path, tmp_path: Path) -> None:
     assert other.digest != dataset.digest
 
 
-def test_crops_must_fit_the_smallest_cell(tmp_path: Path) -> None:
-    cells = [random_cell(0), random_cell(1, size=(12, 7))]
-    dataset = write_dataset(cells, tmp_path / "d", about=ABOUT)
-    dataset.check_crop(7)
-    with pytest.raises(DataError, match=r"crops of 8 pixels do not fit into 1U_7R 2021, which has 12 x 7"):
-        dataset.check_crop(8)
+def test_a_target_is_read_without_the_rest(written: Path) -> None:
+    dataset = Dataset.open(written)
+    row = dataset.rows()[1]
+    sample = dataset.read(row)
+    target, valid = dataset.read_target(row)
+    assert np.array_equal(target, sample.target)
+    assert np.array_equal(valid, sample.valid)
 
 
 def edited(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -220,6 +222,41 @@ def test_a_changed_manifest_is_found_always(copy: Path) -> None:
     data[100] ^= 1
     manifest.write_bytes(data)
     with pytest.raises(DataError, match=r"manifest\.parquet is damaged"):
+        Dataset.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda rows: [rows[1], rows[0], *rows[2:]], r"0U_7R/2021/2021-02-\d+ comes after .*: out of order"),
+        (lambda rows: [rows[0], *rows], "out of order"),
+        (
+            lambda rows: [
+                dataclasses.replace(rows[0], split="val"),
+                dataclasses.replace(rows[1], split="train"),
+                *rows[2:],
+            ],
+            "0U_7R is in val and in train",
+        ),
+        (lambda rows: [dataclasses.replace(rows[0], height=0), *rows[1:]], "has 0 x"),
+        (lambda rows: [dataclasses.replace(rows[0], doy=300), *rows[1:]], "on day 300 of the year"),
+        (lambda rows: [dataclasses.replace(rows[0], shard="shards/../../x.safetensors"), *rows[1:]], "does not list"),
+    ],
+)
+def test_a_manifest_that_nobody_can_rely_on_is_refused(
+    copy: Path, edit: Callable[[list[Row]], list[Row]], said: str
+) -> None:
+    path = copy / "manifest.parquet"
+    write_manifest(edit(list(read_manifest(path))), path)
+    facts = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    edited(copy, lambda found: found.update(manifest=facts))
+    with pytest.raises(DataError, match=said):
+        Dataset.open(copy)
+
+
+def test_a_path_out_of_the_folder_is_no_shard(copy: Path) -> None:
+    edited(copy, lambda found: found["shards"].update({"shards/../x.safetensors": {"bytes": 1, "sha256": "0" * 64}}))
+    with pytest.raises(DataError, match="String should match pattern"):
         Dataset.open(copy)
 
 

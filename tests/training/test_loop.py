@@ -17,10 +17,12 @@ from betaearth.events import CheckpointWritten, Event, Notice, TrainingStarted, 
 from betaearth.inference.export import export_checkpoint
 from betaearth.nn.mit import StochasticDepth
 from betaearth.nn.weights import build_network, load_state_dict
+from betaearth.training import validation
 from betaearth.training.config import TrainingConfig
 from betaearth.training.config_files import checked, load_config
 from betaearth.training.dataset import Dataset
-from betaearth.training.distributed import open_world
+from betaearth.training.distributed import World, open_world
+from betaearth.training.forward import embed_batch
 from betaearth.training.loop import Run, TrainingReport, train
 from betaearth.training.models import build
 from betaearth.training.validation import mean_target
@@ -103,7 +105,9 @@ def test_it_says_how_far_it_is(finished: tuple[Path, TrainingReport, list[Event]
     assert [line["models"]["tiny"]["cosine"] for line in validated][-1] == pytest.approx(
         report.validation.scores["tiny"].cosine if report.validation else math.nan
     )
-    assert json.loads((out / "training.json").read_text())["data_digest"]
+    about = json.loads((out / "training.json").read_text())
+    assert (about["data"], about["synthetic"], about["processes"]) == ("learnable", True, 1)
+    assert about["data_digest"] == last(out)["data"]
 
 
 def test_the_constant_answer_is_that_of_the_mean_target(
@@ -170,10 +174,25 @@ def test_another_configuration_or_other_data_are_refused_or_begun_anew(data: Dat
     assert isinstance(events[0], TrainingStarted)
     assert events[0].done == 0
     assert last(tmp_path / "run")["step"] == 3
-    damaged = tmp_path / "run" / "checkpoints" / "last.pt"
+    damaged, held = tmp_path / "run" / "checkpoints" / "last.pt", last(tmp_path / "run")
     damaged.write_bytes(damaged.read_bytes()[:1000])
     with pytest.raises(ConfigError, match=r"last.pt"):
         train(config(), data, tmp_path / "run")
+    wrongs: tuple[dict[str, Any], ...] = (
+        {"epoch": "one"},
+        {"journal": -1},
+        {"meters": {}},
+        {"state": {}},
+        {"training": "{"},
+    )
+    for wrong in wrongs:
+        torch.save({**held, **wrong}, damaged)
+        with pytest.raises(ConfigError, match=r"last.pt is a damaged checkpoint: .* --no-resume"):
+            train(config(), data, tmp_path / "run")
+    small = {key: torch.zeros(()) for key in held["models"]}
+    torch.save({**held, "models": small}, damaged)
+    with pytest.raises(ConfigError, match=r"the checkpoint does not fit tiny: .* has the shape \(\), not \("):
+        train(config("models.0.lr=1e-3"), other, tmp_path / "run")
     torch.save({"format": "other"}, damaged)
     with pytest.raises(ConfigError, match="is no checkpoint of a run of format"):
         train(config(), data, tmp_path / "run")
@@ -204,7 +223,28 @@ def test_the_best_weights_are_exported_and_load(
     whole = export_checkpoint(out / "checkpoints" / "last.pt", tmp_path / "last")
     assert whole.prefix == "models.tiny."
     config_of_best = torch.load(report.weights["tiny"], weights_only=True)["config"]
-    assert config_of_best["trained_on"] == {"name": "learnable", "synthetic": True, "digest": last(out)["data"]}
+    learned = {"name": "learnable", "synthetic": True, "digest": last(out)["data"]}
+    assert config_of_best["trained_on"] == learned
+    for folder in ("weights", "last"):
+        assert json.loads((tmp_path / folder / "config.json").read_text())["trained_on"] == learned
+
+
+def test_each_of_several_models_is_exported_from_the_last_checkpoint(data: Dataset, tmp_path: Path) -> None:
+    which = several({"name": "robust"}, {"name": "plain", "doy": False}, licence="Apache-2.0", epochs=1)
+    train(which, data, tmp_path / "run", stop=after(0))
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    held = last(tmp_path / "run")
+    with pytest.raises(ConfigError, match="holds 2 networks"):
+        export_checkpoint(path, tmp_path / "none")
+    for name in ("robust", "plain"):
+        made = export_checkpoint(path, tmp_path / name, prefix=f"models.{name}")
+        written = json.loads((tmp_path / name / "config.json").read_text())
+        # A released variant's name gives neither its licence nor its training.
+        assert (made.variant.name, written["licence"], written["any_subset"]) == (name, "Apache-2.0", False)
+        assert written["trained_on"] == {"name": "learnable", "synthetic": True, "digest": data.digest}
+        tensors = load_state_dict(made.weights.path).tensors
+        assert tensors
+        assert all(torch.equal(value, held["models"][f"{name}.{key}"]) for key, value in tensors.items())
 
 
 def begun_weights(which: TrainingConfig, data: Dataset, out: Path) -> dict[str, Tensor]:
@@ -271,6 +311,37 @@ def test_what_is_not_finite_stops_it_with_advice(
     with pytest.raises(DataError, match=words):
         train(which, data, tmp_path)
     assert not (tmp_path / "checkpoints" / "last.pt").exists()
+
+
+def test_an_answer_that_is_not_finite_is_not_left_out_of_the_score(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_bad(*given: Any) -> Tensor:
+        answer = embed_batch(*given)
+        answer[0] = math.nan
+        return answer
+
+    monkeypatch.setattr(validation, "embed_batch", one_bad)
+    with pytest.raises(DataError, match="tiny: an answer to a tile of validation is not finite"):
+        train(config("epochs=1"), data, tmp_path)
+
+
+def test_what_is_begun_anew_leaves_no_weights_of_another_run(data: Dataset, tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for name in ("best-other.pt", "best-tiny.pt", "last.pt", "mine.pt"):
+        (checkpoints / name).write_bytes(b"")
+    train(config("epochs=1"), data, tmp_path, resume=False, stop=after(0))
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["last.pt", "mine.pt"]
+
+
+def test_processes_that_see_different_checkpoints_stop(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config("epochs=1"), data, tmp_path, stop=after(0))
+    monkeypatch.setattr(World, "gather", lambda _, value: [value, None])
+    with pytest.raises(ConfigError, match=r"see different checkpoints in .*: give a folder that all machines share"):
+        train(config("epochs=1"), data, tmp_path)
 
 
 def test_without_a_split_to_validate_the_last_weights_are_offered(data: Dataset, tmp_path: Path) -> None:

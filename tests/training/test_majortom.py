@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -9,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from betaearth.errors import ConfigError, DataError, TransientError
-from betaearth.events import Event, Notice
+from betaearth.events import Event, Notice, RunPlanned
 from betaearth.grid.pixels import PixelGrid
 from betaearth.products.quantise import dequantise
 from betaearth.scenes.model import S2_BANDS, Sensor
+from betaearth.training import parquet_files
 from betaearth.training.chips import CellYear
+from betaearth.training.held_rasters import read_held
 from betaearth.training.majortom import major_tom_cells
 from betaearth.training.majortom_index import Entry, Roots, read_index, sensed_of
 from betaearth.training.majortom_matching import LACKING, Date, MajorTomOptions, Match, match_cell
@@ -138,7 +144,7 @@ def test_cells_that_lack_something_are_counted(core: Core, cells: Cells) -> None
     assert [one.cell for one in cells(tally=tally, emit=events.append)] == [OTHER]
     reason = LACKING.format(sensor="s1")
     assert dict(tally.skipped) == {reason: 1}
-    assert events == [Notice(f"1 left out: {reason} (first {CELL} 2021)")]
+    assert events == [RunPlanned(1, 1), Notice(f"1 left out: {reason} (first {CELL} 2021)")]
     optional = MajorTomOptions(needed=frozenset({Sensor.S2_L2A}))
     found = cells(options=optional)
     assert [one.chips[0].s1 is None for one in found] == [True, False]
@@ -285,6 +291,65 @@ class TestBadFiles:
         with pytest.raises(TransientError, match=r"Core-DEM/images/part_00001\.parquet"):
             cells(root=file_server.url)
 
+    @pytest.mark.parametrize(
+        ("column", "value", "said"),
+        [
+            ("parquet_url", "file:///etc/passwd", "names 'file:///etc/passwd', which does not lie in the dataset"),
+            ("parquet_url", "../../other.parquet", "names '../../other.parquet', which does not lie"),
+            ("parquet_row", "first", "parquet_row is 'first'; a number is needed"),
+            ("parquet_row", "0.5", "parquet_row is '0.5'; a whole number is needed"),
+            ("cloud_cover", "much", "cloud_cover is 'much'; a number is needed"),
+        ],
+    )
+    def test_metadata_of_strangers(self, core: Core, cells: Cells, column: str, value: str, said: str) -> None:
+        core.write()
+        path = core.root / "Core-S2L2A/metadata.parquet"
+        rows = [{**row, column: value} for row in pq.read_table(path).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        with pytest.raises(DataError, match=f"metadata.parquet, row group 0.* {re.escape(said)}"):
+            cells()
+
+    def test_rows_counted_in_floats_are_rows(self, core: Core, cells: Cells) -> None:
+        core.write()
+        path = core.root / "Core-S2L2A/metadata.parquet"
+        rows = [{**row, "parquet_row": float(row["parquet_row"])} for row in pq.read_table(path).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        assert len(cells()) == 2
+
+    def test_targets_outside_of_the_dataset(self, core: Core, cells: Cells) -> None:
+        core.rows["Core-AlphaEarth-Embeddings"][0]["subdir"] = "../2021"
+        core.write()
+        with pytest.raises(DataError, match=r"names '../2021/\w+\.tif', which does not lie in the dataset"):
+            cells()
+
+    def test_troubles_of_the_machine_are_no_corrupt_file(
+        self, core: Core, cells: Cells, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        core.write()
+
+        def exhausted(path: str) -> None:
+            raise OSError(errno.EMFILE, "Too many open files", path)
+
+        monkeypatch.setattr(pa, "OSFile", exhausted)
+        with pytest.raises(OSError, match="Too many open files"):
+            cells()
+
+    def test_columns_that_fill_the_memory(self, core: Core, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+        core.write()
+        monkeypatch.setattr(parquet_files, "LARGEST", 5000)
+        with pytest.raises(DataError, match=r"row group 0, .* has 0 MiB; at most 0 MiB are read at once"):
+            cells(strict=True)
+
+    def test_a_small_file_that_unpacks_to_a_large_one(self) -> None:
+        with MemoryFile() as memory:
+            shape = {"count": 1, "height": 60_000, "width": 60_000, "dtype": "uint16", "SPARSE_OK": True}
+            place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 500_000, 0, -10, 5_600_000)}
+            memory.open(driver="GTiff", tiled=True, **shape, **place).close()
+            content = bytes(memory.read())
+        assert len(content) < 2_000_000
+        with pytest.raises(DataError, match="here has 60000 x 60000 pixels; at most 8192 x 8192 are read"):
+            read_held(content, "here")
+
     def test_a_signature_stays_unsaid(self, core: Core, file_server: FileServer) -> None:
         core.write()
         href = f"{file_server.url}/Core-DEM/images/part_00001.parquet?sig=hush"
@@ -321,6 +386,13 @@ class TestMatching:
         ]
         found = self.match(scenes, max_dates=2, max_cloud=60.0)
         assert [date.s2_l2a.sensed.month for date in found.dates if date.s2_l2a.sensed] == [4, 8]
+
+    def test_a_day_comes_once_with_its_clearest_product(self) -> None:
+        cloudy = replace(entry(sensed="20210801T100000"), cloud_cover=40.0)
+        clear = replace(entry(sensed="20210801T114000"), cloud_cover=3.0)
+        later = replace(entry(sensed="20210803T100000"), cloud_cover=50.0)
+        assert self.match([cloudy, clear, later]).dates == (Date(clear), Date(later))
+        assert self.match([cloudy, clear, later], max_dates=2).dates == (Date(clear), Date(later))
 
     def match(self, optical: list[Entry], **given: Any) -> Match:
         indices = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from betaearth.training.schedule import rate_factor
+from betaearth.training.schedule import Schedule, rate_factor
 
 
 def test_it_rises_in_a_line_and_falls_along_half_a_cosine() -> None:
@@ -17,3 +17,9 @@ def test_it_rises_in_a_line_and_falls_along_half_a_cosine() -> None:
 
 def test_without_a_rise_it_begins_in_full() -> None:
     assert rate_factor(0, steps=3, warmup=0) == 1.0
+
+
+def test_a_run_is_made_of_epochs() -> None:
+    schedule = Schedule(steps=10, epochs=2, warmup_epochs=0.4)
+    assert (schedule.total, schedule.progress(5)) == (20, 0.25)
+    assert [schedule.factor(step) for step in range(20)] == [rate_factor(n, steps=20, warmup=4) for n in range(20)]

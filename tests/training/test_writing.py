@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from betaearth.errors import ConfigError, DataError
-from betaearth.events import Event, Notice
+from betaearth.events import CellWritten, Event, Notice
 from betaearth.training.chips import CellYear, Chip
 from betaearth.training.dataset import Dataset
 from betaearth.training.splits import SplitOptions
-from betaearth.training.writing import CellWritten, write_dataset
+from betaearth.training.writing import write_dataset
 from tests.training.cells import ABOUT, random_cell
 
 
