@@ -28,7 +28,7 @@ IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg 'BASE_IMAGE=$(BASE_IMAGE)') \
 BUILDER ?= $(shell docker info > /dev/null 2>&1 && echo docker || { command -v buildah > /dev/null && echo buildah; })
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish soak image image-test clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish experiments soak image image-test clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-seams: install  ## Compare neighbouring cells where they overlap, for seve
 bench-publish: install  ## Publish 250 new Items into catalogs of 1,000 to 100,000 over S3: requests, bytes and time
 	$(BIN)/python -m benchmarks.publish --keep
 
+experiments: install  ## Train and evaluate four small networks on the synthetic Earth, into experiments-output (KEEP=1: as the docs show)
+	$(BIN)/python -m benchmarks.experiments $(if $(KEEP),--keep)
+
 soak: install  ## Kill publishers and their S3 server at random, round after round; then see whether anything is lost
 	$(BIN)/python -m benchmarks.storm
 
@@ -97,4 +100,4 @@ image-test: image  ## Build the image, then check it: not root, read-only, no ne
 	docker/test.sh '$(BUILDER)' '$(IMAGE)' $(VERSION)
 
 clean:  ## Remove the environments, caches and the demo's output
-	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(call place,$(OUT))
+	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis experiments-output $(call place,$(OUT))

@@ -65,7 +65,8 @@ def evaluate(
     """
     settings = settings_from(device=device)
     if catalog is not None or targets:
-        if catalog is None or not targets or config is not None or weights or data is not None or changes:
+        others = (config, weights or None, data, changes or None, device)
+        if catalog is None or not targets or any(option is not None for option in others):
             raise typer.BadParameter("--catalog and --targets go together, and with --out alone")
         _evaluate_catalog(catalog, targets, out, as_json=as_json)
         return

@@ -17,6 +17,8 @@ from betaearth.errors import ConfigError
 from betaearth.storage.files import folder_errors
 
 Count = Annotated[int, Field(ge=1)]
+MOST_DATES = 12
+"""Dates of a cell that are held at once; where there are more, the seed chooses."""
 
 
 class Experiment(StrEnum):
@@ -69,12 +71,12 @@ class ProbePlan(_Options):
 class TemporalPlan(_Options):
     """Means over dates."""
 
-    dates: tuple[Count, ...] = (1, 2, 4, 8)
-    """Numbers of dates."""
+    dates: tuple[Annotated[int, Field(ge=1, le=MOST_DATES)], ...] = (1, 2, 4, 8)
+    """Numbers of dates, of which those are scored that enough cell-years have: half of them, or `cells`."""
     draws: Count = 4
     """Random orders of the dates in each cell."""
     cells: Count = 200
-    """Cell-years, at most; those with the most dates that are asked for."""
+    """Cell-years, at most; each has the largest number of dates that is scored."""
     window: Count = 224
     """Edge in pixels of the window in a cell's middle: all dates of a cell are held at once."""
 
@@ -86,9 +88,10 @@ class EvaluationConfig(_Options):
     """Folder of a data set; the command line gives it where it is None."""
     models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
     split: Literal["train", "val", "test"] = "test"
-    """Whose cells are judged."""
+    """Whose cells are judged. With `train`, probes and compression are not run, since the judged cells would be those
+    that teach them; and the constant baseline is the mean of the very targets that it is asked about."""
     experiments: tuple[Experiment, ...] = tuple(Experiment)
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Of all draws: pixels, dates, folds, bootstrap."""
     cells: Count | None = None
     """Cell-years of the split, at most, chosen by the seed; None for all."""

@@ -1,8 +1,9 @@
-"""Models against each other on the same cells: a difference has a narrower interval than the two figures have."""
+"""Models against each other on the same dates: a difference has a narrower interval than the two figures have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,12 @@ def _arms(findings: ModelFindings) -> Mapping[tuple[str, ...] | None, Sequence[C
 
 
 def _paired(ours: Sequence[ChipCosine], theirs: Sequence[ChipCosine]) -> NDArray[np.float64]:
-    """Subtract over the cell-years that both were scored in, (n,)."""
-    others = {tile.name: tile.cosine for tile in by_cell_year(theirs)}
-    return np.array([tile.cosine - others[tile.name] for tile in by_cell_year(ours) if tile.name in others])
+    """Subtract over the cell-years of the dates that both were scored on, (n,)."""
+    shared = {_date(chip) for chip in ours} & {_date(chip) for chip in theirs}
+    mine, others = (by_cell_year(chip for chip in chips if _date(chip) in shared) for chips in (ours, theirs))
+    told = {tile.name: tile.cosine for tile in others}
+    return np.array([tile.cosine - told[tile.name] for tile in mine])
+
+
+def _date(chip: ChipCosine) -> tuple[str, date]:
+    return chip.row.key, chip.row.day

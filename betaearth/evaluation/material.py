@@ -20,6 +20,9 @@ from betaearth.events import Emit, ignore
 from betaearth.scenes.model import Sensor
 from betaearth.training.dataset import Dataset, Row, Sample
 
+TEACHING = "train"
+"""The split that probes, codes and the constant learn from."""
+SAME_SPLIT = "the judged split is the one that teaches"
 CONSTANT_CELLS = 1000
 """Cell-years of the train split that the constant baseline is the mean of, at most."""
 
@@ -73,10 +76,10 @@ class Material:
     sensors: tuple[Sensor, ...]
     """Inputs that at least half of the judged dates have: what ablations take away from."""
     constant: NDArray[np.float64] | None
-    """(64,) unit length, the mean target of the train split; None where that is empty."""
+    """(64,) unit length, the mean target of the train split, also where that is judged; None where it is empty."""
     constant_from: int
     train_pixels: DrawnPixels
-    """Whose vectors teach; none where the train split is empty."""
+    """Whose vectors teach; none where the train split is empty, or is judged."""
     test_pixels: DrawnPixels
     """Whose vectors are asked about."""
     no_probe: str | None
@@ -85,6 +88,8 @@ class Material:
     @property
     def no_compression(self) -> str | None:
         """Why no code can be fitted; None where it can."""
+        if self.config.split == TEACHING:
+            return SAME_SPLIT
         count = len(self.train_pixels.target)
         if count < max(COMPONENTS) or not self.test_pixels.places:
             return f"{count} pixels of the split train teach the codes; {max(COMPONENTS)} are needed"
@@ -127,15 +132,17 @@ def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore) -> M
             f"{dataset.folder} has no cell in its split {config.split}; there are cells in {', '.join(filled)}: choose "
             "such a split, or make a data set of more cells"
         )
-    teaching = dataset.cell_years("train")
+    teaching = dataset.cell_years(TEACHING)
     known = [rows for rows in some(teaching, CONSTANT_CELLS, config.seed) if rows[0].target_fraction > 0]
     constant = constant_mean(_targets(dataset, known, emit)) if known else None
     sensors, plan = common_inputs(judged), config.probes
     labelled = _no_labels(dataset, judged, teaching) is None
+    teachers = () if config.split == TEACHING else teaching
     taught, asked = (
         draw_pixels(dataset, some(cell_years, most, config.seed), config, sensors, labelled=labelled)
-        for cell_years, most in ((teaching, plan.train_cells), (judged, plan.test_cells))
+        for cell_years, most in ((teachers, plan.train_cells), (judged, plan.test_cells))
     )
+    no_probe = _no_labels(dataset, judged, teaching) or _too_few(taught, asked)
     return Material(
         dataset,
         config,
@@ -145,14 +152,14 @@ def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore) -> M
         len(known),
         taught,
         asked,
-        _no_labels(dataset, judged, teaching) or _too_few(taught, asked),
+        SAME_SPLIT if config.split == TEACHING else no_probe,
     )
 
 
 def _targets(dataset: Dataset, cell_years: Sequence[CellYearRows], emit: Emit) -> Iterator[NDArray[np.float32]]:
     for rows in paced(cell_years, emit, model="data", step="constant"):
-        sample = dataset.read(rows[0])
-        yield sample.target[:, sample.valid].T
+        target, valid = dataset.read_target(rows[0])
+        yield target[:, valid].T
 
 
 def _no_labels(dataset: Dataset, judged: Sequence[CellYearRows], teaching: Sequence[CellYearRows]) -> str | None:

@@ -110,15 +110,30 @@ def run_model(embedder: Embedder, entry: ModelEntry, material: Material, emit: E
     return ModelFindings(results, chips, found.ablation, cell_means(scores), found.test_vectors, maps)
 
 
+def check_scorable(embedder: Embedder, material: Material) -> None:
+    """Check that a model can be judged at all, before hours of computing.
+
+    Raises:
+        DataError: not one judged chip has a target and an input that it takes.
+    """
+    rows = list(rows_of(material.judged))
+    if not any(row.target_fraction > 0 and embedder.used(row.sensors) for row in rows):
+        raise _unscorable(embedder, len(rows))
+
+
+def _unscorable(embedder: Embedder, chips: int) -> DataError:
+    return DataError(
+        f"not one of the {chips} judged chips has a target and an input that {embedder.name} takes: "
+        f"{', '.join(embedder.inputs)}"
+    )
+
+
 def _score_chips(embedder: Embedder, material: Material, emit: Emit) -> list[ChipScore]:
     rows = list(rows_of(material.judged))
     scored = (score_chip(embedder, material, row) for row in paced(rows, emit, model=embedder.name, step="chips"))
     scores = [score for score in scored if score is not None]
     if not scores:
-        raise DataError(
-            f"not one of the {len(rows)} judged chips has a target and an input that {embedder.name} takes: "
-            f"{', '.join(embedder.inputs)}"
-        )
+        raise _unscorable(embedder, len(rows))
     return scores
 
 
@@ -130,7 +145,7 @@ def _run_subsets(embedder: Embedder, material: Material, found: _Found, emit: Em
         for chip in ablate(embedder, material, material.read(row))
     )
     if not chips:
-        found.not_run["subsets"] = f"no judged chip has all of {', '.join(material.sensors)}"
+        found.not_run["subsets"] = "no judged chip has a target and all inputs that ablations take away from"
         return
     found.ablation = chips
     found.fields["subsets"] = score_subsets(chips, seed=material.config.seed)
@@ -157,15 +172,19 @@ def _run_vectors(embedder: Embedder, material: Material, found: _Found, emit: Em
 
 
 def _run_temporal(embedder: Embedder, material: Material, found: _Found, emit: Emit) -> None:
-    counts, cells = seasonal_cells(embedder, material)
-    if not counts:
-        found.not_run["temporal"] = "no judged cell has two dates that have all inputs"
+    chosen = seasonal_cells(embedder, material)
+    if chosen.no_means is not None:
+        found.not_run["temporal"] = chosen.no_means
         return
     averaged = [
         entry
-        for rows in paced(cells, emit, model=embedder.name, step="temporal")
-        for entry in score_cell(embedder, material, rows, counts)
+        for rows in paced(chosen.cells, emit, model=embedder.name, step="temporal")
+        for entry in score_cell(embedder, material, rows, chosen.counts)
     ]
+    if not averaged:
+        found.not_run["temporal"] = "no pixel of the cells' middle windows has a target"
+        return
+    found.not_run.update({f"temporal, {count} dates": reason for count, reason in chosen.not_scored.items()})
     found.fields["temporal"] = score_temporal(averaged, seed=material.config.seed)
 
 

@@ -45,10 +45,11 @@ class DataFacts(Measure):
     chips: int
     """Judged: dates of all of them."""
     sensors: tuple[str, ...]
-    """Inputs that all judged chips have in common."""
+    """Inputs that at least half of the judged dates have."""
     land_cover: tuple[tuple[int, str], ...]
     constant_from: int
-    """Cell-years of the train split whose mean target is the constant baseline; 0 where there is none."""
+    """Cell-years of the train split whose mean target is the constant baseline; 0 where there is none. Where the train
+    split is judged, the constant was made of the pixels that it is asked about: a little better than it should be."""
 
 
 class SubsetCosine(Measure):
@@ -122,7 +123,7 @@ class ModelResults(Measure):
     compression: tuple[CompressionScore, ...] = ()
     temporal: tuple[TemporalScore, ...] = ()
     not_run: Mapping[str, str] = {}
-    """Experiment to the reason."""
+    """Experiment, or a number of dates such as `temporal, 8 dates`, to the reason."""
 
 
 class Baselines(Measure):
@@ -138,14 +139,15 @@ class Baselines(Measure):
 
 
 class ModelDifference(Measure):
-    """A model's cosine less that of another one, on the same cells."""
+    """A model's cosine less that of another one, on the same dates of the same cells."""
 
     model: str
     against: str
     inputs: tuple[str, ...] | None
-    """On one date of each cell's year with these inputs and the day; None for all dates with all that each takes."""
+    """On the one date of each cell's year that ablations judge, given these inputs and the day; None for all dates that
+    both can be scored on, given all that each takes."""
     tiles: int
-    """Cell-years."""
+    """Cell-years that have such a date."""
     mean: float
     interval: Interval | None
     """Paired, cell-years resampled."""

@@ -11,7 +11,7 @@ from betaearth.evaluation.config import EvaluationConfig, ModelEntry
 from betaearth.evaluation.differences import compare
 from betaearth.evaluation.embedder import Embedder
 from betaearth.evaluation.material import gather
-from betaearth.evaluation.model_run import run_model
+from betaearth.evaluation.model_run import check_scorable, run_model
 from betaearth.evaluation.outputs import check_free, write_outputs
 from betaearth.evaluation.probing import baselines
 from betaearth.evaluation.results import Results
@@ -49,6 +49,8 @@ def evaluate(config: EvaluationConfig, out: Path, *, emit: Emit = ignore) -> Res
         if not embedder.variant.trained:
             emit(Notice(f"{entry.weights} is untrained: its figures are those of chance"))
     material = gather(dataset, config, emit)
+    for embedder, _ in models:
+        check_scorable(embedder, material)
     beside = baselines(material)
     findings = [run_model(embedder, entry, material, emit) for embedder, entry in models]
     results = Results(
@@ -77,11 +79,15 @@ def load(entry: ModelEntry, config: EvaluationConfig) -> Embedder:
 
 
 def name_of(entry: ModelEntry, variant: str) -> str:
-    """Name a model: as the configuration does, else as its variant, else as its file or folder."""
+    """Name a model: as the configuration does, else as its variant, else as its file without suffix, or its folder."""
     if entry.name or variant != CUSTOM:
         return entry.name or variant
     path = Path(entry.weights)
-    return path.absolute().parent.name if path.name in FILE_NAMES else path.stem
+    if path.name in FILE_NAMES:
+        return path.absolute().parent.name
+    if path.is_file():
+        return path.stem
+    return path.name if path.name not in {"", ".."} else path.resolve().name
 
 
 def check_names(names: list[str]) -> None:

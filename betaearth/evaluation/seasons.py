@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from betaearth.evaluation.choice import CellYearRows, generator_of, some, with_inputs
+from betaearth.evaluation.config import MOST_DATES
 from betaearth.evaluation.cosine import TileCosine, score_tiles
 from betaearth.evaluation.embedder import Embedder
 from betaearth.evaluation.material import Material
@@ -17,28 +19,61 @@ from betaearth.scenes.model import Sensor
 from betaearth.training.dataset import Row
 
 OPTICAL = (Sensor.S2_L2A, Sensor.S2_L1C)
-MOST_DATES = 12
-"""Dates of a cell that are held at once; where there are more, the seed chooses."""
+LEAST_COUNTS = 2
+"""Numbers of dates that say something of each other."""
 
 
-def seasonal_cells(embedder: Embedder, material: Material) -> tuple[tuple[int, ...], tuple[CellYearRows, ...]]:
-    """Choose the numbers of dates, and the cell-years that have the largest of them: all are scored in the same cells.
+@dataclass(frozen=True)
+class SeasonalCells:
+    """What means over dates are scored on: all numbers of dates in the same cells."""
 
-    Returns:
-        The numbers, empty where no cell has two dates; and the dates of each cell's year that have all inputs.
+    counts: tuple[int, ...]
+    """Numbers of dates, ascending; empty where not two of them can be scored."""
+    cells: tuple[CellYearRows, ...]
+    """Dates of each cell's year that have all inputs, at least the largest of `counts`."""
+    not_scored: Mapping[int, str]
+    """Number of dates that was asked for to the reason."""
+
+    @property
+    def no_means(self) -> str | None:
+        """Why nothing is scored; None where it is."""
+        if self.counts:
+            return None
+        return "; ".join(["two numbers of dates are needed", *list(self.not_scored.values())[:1]])
+
+
+def seasonal_cells(embedder: Embedder, material: Material) -> SeasonalCells:
+    """Choose the largest number of dates that enough cell-years have, and the cell-years that have it.
+
+    Enough are half of those with a target, or as many as the plan takes: a few cells with many dates would otherwise
+    leave out all others.
     """
     plan, config = material.config.temporal, material.config
+    usable = [rows for rows in _dated(embedder, material) if rows[0].target_fraction > 0]
+    asked = sorted(set(plan.dates))
+    needed = max(1, min(plan.cells, -(-len(usable) // 2)))
+    reached = {count: sum(len(rows) >= count for rows in usable) for count in asked}
+    counts = tuple(count for count in asked if reached[count] >= needed)
+    not_scored = {
+        count: f"{reached[count]} of {len(usable)} judged cell-years have a target and {count} dates with all inputs; "
+        f"{needed} are needed"
+        for count in asked
+        if count not in counts
+    }
+    if len(counts) < LEAST_COUNTS:
+        return SeasonalCells((), (), not_scored)
+    enough = [rows for rows in usable if len(rows) >= counts[-1]]
+    return SeasonalCells(counts, some(enough, plan.cells, config.seed), not_scored)
+
+
+def _dated(embedder: Embedder, material: Material) -> tuple[CellYearRows, ...]:
+    """List the dates of each cell's year that have all inputs, and a mask of clouds where the data set has some."""
     inputs = [sensor for sensor in material.sensors if sensor in embedder.inputs]
     cell_years = with_inputs(material.judged, inputs) if inputs else ()
     if any(row.has_clear for rows in cell_years for row in rows):
         masked = (tuple(row for row in rows if row.has_clear) for rows in cell_years)
         cell_years = tuple(rows for rows in masked if rows)
-    most = max((len(rows) for rows in cell_years), default=0)
-    counts = tuple(sorted({count for count in plan.dates if count <= min(most, MOST_DATES)}))
-    if len(counts) < 2:
-        return (), ()
-    enough = [rows for rows in cell_years if len(rows) >= counts[-1] and rows[0].target_fraction > 0]
-    return counts, some(enough, plan.cells, config.seed)
+    return cell_years
 
 
 def embed_season(embedder: Embedder, material: Material, rows: CellYearRows) -> Season | None:

@@ -16,10 +16,15 @@ from betaearth.training.dataset import Row, Sample
 
 
 def ablation_rows(embedder: Embedder, material: Material) -> tuple[Row, ...]:
-    """Choose one date of each judged cell's year that has all inputs: every arm is scored on the same chips."""
+    """Choose one date of each judged cell's year that has all inputs of the data: the same for every arm and model.
+
+    Where no date has them all, those of the model are asked for alone: models then may draw different dates.
+    """
     inputs = [sensor for sensor in material.sensors if sensor in embedder.inputs]
+    if not inputs:
+        return ()
     config = material.config
-    cell_years = with_inputs(material.judged, inputs) if inputs else ()
+    cell_years = with_inputs(material.judged, material.sensors) or with_inputs(material.judged, inputs)
     return one_date(some(cell_years, config.ablation_cells, config.seed), config.seed)
 
 

@@ -5,7 +5,7 @@ Every arm is scored on the same pixels: an arm that leaves cloudy pixels out wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -164,14 +164,3 @@ def averaged(season: Season, dates: NDArray[np.int64], arm: Arm) -> NDArray[np.f
     total: NDArray[np.float32] = vectors.sum(axis=0, dtype=np.float32)
     to_unit_length(total)
     return total
-
-
-def possible_counts(dates: Mapping[tuple[str, int], int], counts: Sequence[int]) -> tuple[int, ...]:
-    """Choose the numbers of dates that some cell's year has, so that all of them are scored in the same cells.
-
-    Args:
-        dates: cell and year to its number of dates.
-        counts: numbers that are wished for.
-    """
-    most = max(dates.values(), default=0)
-    return tuple(sorted({count for count in counts if count <= most}))

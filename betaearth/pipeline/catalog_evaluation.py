@@ -68,7 +68,7 @@ class CatalogResults(Measure):
     collections: Mapping[str, CosineScore]
     items: tuple[ItemCosine, ...]
     not_compared: Mapping[str, str]
-    """Item to the reason."""
+    """Address of an Item, without secrets, to the reason: ids may repeat in other collections."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,16 @@ def evaluate_catalog(
     reasons: dict[str, str] = {}
     found: list[_Compared] = []
     sources = list(_sources(items, reasons, s3))
-    tiles = AefTiles.of(targets, sorted({source.year for source in sources if source.year}), files=files(s3))
-    for source in paced(sources, emit, model=str(Location.of(uri, s3)), step="Items"):
+    years = sorted({source.year for _, source in sources if source.year})
+    tiles = AefTiles.of(targets, years, files=files(s3))
+    for place, source in paced(sources, emit, model=str(Location.of(uri, s3)), step="Items"):
         try:
             compared = _compare(source, tiles)
         except DataError as error:  # one damaged Item is a finding; the others are compared
-            reasons[source.name] = str(error)
+            reasons[str(place)] = str(error)
             continue
         if isinstance(compared, str):
-            reasons[source.name] = compared
+            reasons[str(place)] = compared
         else:
             found.append(compared)
     if not found:
@@ -165,10 +166,12 @@ def _document(place: Location) -> Mapping[str, Any]:
     return document
 
 
-def _sources(items: Sequence[Location], reasons: dict[str, str], s3: S3Options | None) -> Iterator[Source]:
+def _sources(
+    items: Sequence[Location], reasons: dict[str, str], s3: S3Options | None
+) -> Iterator[tuple[Location, Source]]:
     for place in items:
         try:
-            yield locate(place.url, "embeddings", s3)
+            yield place, locate(place.url, "embeddings", s3)
         except DataError as error:
             reasons[str(place)] = str(error)
 

@@ -13,7 +13,7 @@ from betaearth.nn.weight_files import NetworkSizes
 from betaearth.scenes.model import Sensor
 
 TINY = "tiny"
-"""The smallest network: it learns within a minute on a laptop, for tests and for trying things out."""
+"""The smallest network: it learns within minutes on a laptop, for tests and for trying things out."""
 ARCHITECTURES = (*VARIANTS, TINY)
 COARSEST = 32
 """Pixels that one token of the networks' last stage stands for: edges of crops are multiples of it."""

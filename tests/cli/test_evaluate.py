@@ -76,6 +76,7 @@ def test_a_catalog_against_targets(tmp_path: Path, capsys: pytest.CaptureFixture
         ("--catalog", "x"),
         ("--targets", "x"),
         ("--catalog", "x", "--targets", "y", "--weights", "demo"),
+        ("--catalog", "x", "--targets", "y", "--device", "cpu"),
     ],
 )
 def test_words_that_do_not_go_together_are_a_usage_error(

@@ -37,6 +37,8 @@ def test_nothing_but_models_is_needed() -> None:
         ("probes.shots.of=5", "probes.shots: Input should be a valid integer"),
         ("probes.folds=1", "probes.folds: Input should be greater than or equal to 2"),
         ("split=all", "split: Input should be 'train', 'val' or 'test'"),
+        ("seed=-1", "seed: Input should be greater than or equal to 0"),
+        ("temporal.dates=[1, 13]", "temporal.dates.1: Input should be less than or equal to 12"),
         ("seed", "key=value is needed"),
         ("seed=[", "is not YAML"),
         ("experiments=[everything]", "experiments.0: Input should be 'subsets'"),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
+import shutil
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from betaearth.errors import ConfigError, DataError
-from betaearth.evaluation.config import EvaluationConfig, make_config
-from betaearth.evaluation.embedder import DateMode
+from betaearth.evaluation.config import EvaluationConfig, ModelEntry, make_config
+from betaearth.evaluation.embedder import DateMode, Embedder
 from betaearth.evaluation.pace import EvaluationStep
 from betaearth.evaluation.results import ModelResults, Results, read_results
 from betaearth.evaluation.run import evaluate, name_of
@@ -135,6 +138,11 @@ def test_the_teacher_knows_the_land_cover_that_it_was_made_of(ran: Ran) -> None:
 
 def test_means_over_dates_are_of_the_numbers_that_there_are(ran: Ran) -> None:
     assert {entry.dates for entry in ran.model.temporal} == {1, 2, 3}
+    judged = ran.results.data.cell_years
+    assert ran.model.not_run == {
+        "temporal, 8 dates": f"0 of {judged} judged cell-years have a target and 8 dates with all inputs; "
+        f"{min(6, -(-judged // 2))} are needed"
+    }
     assert {entry.arm for entry in ran.model.temporal} == set(Arm)
     assert {entry.score.tiles for entry in ran.model.temporal if entry.stratum is None} == {6}
 
@@ -184,16 +192,28 @@ def test_tables_name_sources_and_forbid_claims(ran: Ran) -> None:
     assert "| robust | 0.873 | 0.109 | 0.873 | 0.109 | not run | not run | 0.833 | 0.833 | not run |" in text
     assert f"| first | - | - | - | - | {ran.model.cosine.mean:.3f} (" in text
     assert "published README 0.2.5 (6,250 test tiles)" in text
-    assert "first is untrained" in text
 
 
 def test_progress_ends_where_all_is_done(ran: Ran) -> None:
-    assert any(isinstance(event, Notice) and "untrained" in event.message for event in ran.events)
+    assert not any(isinstance(event, Notice) for event in ran.events)
     steps = [event for event in ran.events if isinstance(event, EvaluationStep)]
     ends = {step.step: (step.index, step.total) for step in steps}
     assert ends["chips"] == (ran.results.data.chips, ran.results.data.chips)
     vectors = {"judged vectors", "vectors that teach", "probes and codes"}
     assert set(ends) == {"constant", "chips", "subsets", "temporal", *vectors}
+
+
+def test_untrained_weights_are_said_to_be(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    weights = tmp_path / "mine"
+    shutil.copytree(str(files("betaearth.nn") / "demo"), weights)
+    about = json.loads((weights / "config.json").read_text()) | {"variant": "mine", "trained": False}
+    about.pop("trained_on", None)
+    (weights / "config.json").write_text(json.dumps(about))
+    models = [{"weights": str(weights), "name": "first"}]
+    dataset = make_dataset((0.0, 0.0, 1.0), count=1, dates=1)
+    bare = Ran(dataset, tmp_path / "out", models=models, experiments=[])
+    assert any(isinstance(event, Notice) and "untrained" in event.message for event in bare.events)
+    assert "first is untrained" in (tmp_path / "out" / "tables.md").read_text()
 
 
 def test_two_models_are_compared_on_the_same_cells(make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -219,7 +239,11 @@ def test_without_labels_probes_are_not_run_and_compression_is(make_dataset: Make
         experiments=["probes", "compression", "temporal"],
     )
     assert bare.model.not_run["probes"] == "the data set has no labels"
-    assert bare.model.not_run["temporal"] == "no judged cell has two dates that have all inputs"
+    judged = bare.results.data.cell_years
+    assert bare.model.not_run["temporal"] == (
+        f"two numbers of dates are needed; 0 of {judged} judged cell-years have a target and 2 dates with all inputs; "
+        f"{-(-judged // 2)} are needed"
+    )
     assert bare.model.probes == bare.results.baselines.teacher == ()
     assert bare.model.compression[0].linear is None
     assert "first, probes: the data set has no labels" in (tmp_path / "out" / "tables.md").read_text()
@@ -232,6 +256,32 @@ def test_without_a_train_split_there_is_no_constant(make_dataset: MakeDataset, t
     assert alone.model.cosine.constant is None
     assert "no labelled cell in its split train" in alone.model.not_run["probes"]
     assert alone.model.not_run["compression"] == "0 pixels of the split train teach the codes; 32 are needed"
+
+
+def test_where_the_train_split_is_judged_nothing_is_taught_by_it(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = Ran(
+        make_dataset((1.0, 0.0, 0.0), count=4, dates=1),
+        tmp_path / "out",
+        split="train",
+        experiments=["probes", "compression"],
+    )
+    reason = "the judged split is the one that teaches"
+    assert {name: train.model.not_run[name] for name in ("probes", "compression")} == {
+        "probes": reason,
+        "compression": reason,
+    }
+    assert train.model.probes == train.results.baselines.teacher == ()
+    assert train.model.compression == train.results.baselines.compression == ()
+    assert train.model.cosine.constant is not None
+
+
+def test_a_model_that_nothing_can_be_given_to_is_refused_before_baselines(
+    make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("betaearth.evaluation.run.baselines", lambda _: pytest.fail("hours of probes"))
+    monkeypatch.setattr(Embedder, "used", lambda *_: ())
+    with pytest.raises(DataError, match="not one of the 2 judged chips has a target and an input that first takes"):
+        Ran(make_dataset((0.0, 0.0, 1.0), count=2, dates=1), tmp_path / "out")
 
 
 def test_a_split_without_cells_is_refused(ran: Ran, tmp_path: Path) -> None:
@@ -278,3 +328,17 @@ def test_a_models_name_is_its_own_or_its_variants_or_its_folders() -> None:
     entry = make_config({"models": [{"weights": "runs/mine/model.safetensors"}]}).models[0]
     assert name_of(entry, "custom") == "mine"
     assert name_of(entry, "robust") == "robust"
+
+
+def test_a_folder_keeps_its_dots_and_a_file_loses_its_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run-0.5").mkdir()
+    (tmp_path / "mine.v2.safetensors").touch()
+    monkeypatch.chdir(tmp_path / "run-0.5")
+    words = {
+        str(tmp_path / "run-0.5"): "run-0.5",
+        str(tmp_path / "mine.v2.safetensors"): "mine.v2",
+        "somebody/model-v1.5": "model-v1.5",
+        ".": "run-0.5",
+        "..": tmp_path.name,
+    }
+    assert {word: name_of(ModelEntry(weights=word), "custom") for word in words} == words

@@ -89,16 +89,27 @@ def test_a_subset_stands_beside_its_published_figures() -> None:
     assert "| dem | 0.500 (0.490 to 0.510) | 0.500 (0.490 to 0.510) | 0.541 | - | 0.609 | - |" in text
 
 
+def test_a_published_figure_of_the_validation_tiles_says_so() -> None:
+    alone = tuple(
+        SubsetCosine(inputs=(name,), dates=DateMode.DAY, score=score(0.8)) for name in ("s2_l1c", "s2_l2a", "s1")
+    )
+    text = subsets(ROBUST.model_copy(update={"subsets": alone}))
+    l1c, l2a, s1 = text.splitlines()[-3:]
+    assert "| 0.806 (validation) |" in l1c
+    assert "| 0.755 (validation) |" in l2a
+    assert "validation" not in s1
+
+
 def test_every_published_subset_has_its_inputs() -> None:
     assert {entry.inputs for entry in VARIANTS["robust"].subset_scores} == set(SUBSET_WORDS)
 
 
 def test_the_date_is_worth_what_was_measured_and_published() -> None:
     text = dates(results_of(ROBUST))
-    assert "| robust | 9.9 | 10.0 (8.0 to 12.0) | 7.0 |" in text
-    assert "| rgb-only | 22 | not run | not run |" in text
+    assert "| robust | 9.9 (0.2.5) | 10.0 (8.0 to 12.0) | 7.0 |" in text
+    assert "| rgb-only | 22 (0.2.3) | not run | not run |" in text
     left_out = ROBUST.model_copy(update={"date_importance": None, "not_run": {"subsets": "not asked for"}})
-    assert "| robust | 9.9 | not run | not run |" in dates(results_of(left_out))
+    assert "| robust | 9.9 (0.2.5) | not run | not run |" in dates(results_of(left_out))
 
 
 def test_real_data_forbid_nothing_and_synthetic_data_do() -> None:

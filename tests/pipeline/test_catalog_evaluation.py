@@ -109,10 +109,21 @@ def test_items_of_both_types_are_compared_pixel_by_pixel(tmp_path: Path) -> None
         assert item.year == 2021
     assert set(found.collections) == {"betaearth-int8-v1", "betaearth-float32-v1"}
     assert found.score.tiles == 2
-    assert found.not_compared == {"far": "no target of 2021 reaches it", "old": "no target of 2019 reaches it"}
+    far, old = (str(tmp_path / "c" / name / f"{name}.json") for name in ("far", "old"))
+    assert found.not_compared == {far: "no target of 2021 reaches it", old: "no target of 2019 reaches it"}
     text = catalog_table(found)
     assert "| near | 2021 | int8 |" in text
-    assert "- not compared, far: no target of 2021 reaches it" in text
+    assert f"- not compared, {far}: no target of 2021 reaches it" in text
+
+
+def test_items_of_one_id_are_told_apart(tmp_path: Path) -> None:
+    for folder, west in (("one", WEST), ("two", WEST + 50_000), ("three", WEST + 60_000)):
+        write_item(tmp_path / "c" / folder, "same", west, "int8")
+    links = [{"rel": "item", "href": f"./c/{folder}/same.json"} for folder in ("one", "two", "three")]
+    (tmp_path / "catalog.json").write_text(json.dumps({"type": "Catalog", "id": "root", "links": links}))
+    write_target(tmp_path / "tile.tif")
+    found = evaluate_catalog(str(tmp_path), [str(tmp_path / "tile.tif")])
+    assert set(found.not_compared) == {str(tmp_path / "c" / folder / "same.json") for folder in ("two", "three")}
 
 
 def test_a_damaged_item_is_listed_and_the_others_are_compared(tmp_path: Path) -> None:
@@ -123,7 +134,7 @@ def test_a_damaged_item_is_listed_and_the_others_are_compared(tmp_path: Path) ->
     write_catalog(tmp_path, ["bad", "good"])
     found = evaluate_catalog(str(tmp_path / "catalog.json"), [str(tmp_path / "tile_2021.tif")])
     assert [item.item for item in found.items] == ["good"]
-    assert "embeddings.tif" in found.not_compared["bad"]
+    assert "embeddings.tif" in found.not_compared[str(tmp_path / "c" / "bad" / "bad.json")]
 
 
 def test_an_item_alone_is_a_catalog_of_one(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     write_target(tmp_path / "tile.tif")
     write_item(tmp_path / "c" / "far", "far", WEST + 50_000, "int8")
     write_catalog(tmp_path, ["far"])
-    with pytest.raises(DataError, match=r"none of 1 Items can be compared.*far: no target of 2021"):
+    with pytest.raises(DataError, match=r"none of 1 Items can be compared.*far\.json: no target of 2021"):
         evaluate_catalog(str(tmp_path), [str(tmp_path / "tile.tif")])
     with pytest.raises(ConfigError):
         evaluate_catalog(str(tmp_path), [])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from betaearth.errors import DataError
 from betaearth.evaluation.figures.ablation import draw_ablation
 from betaearth.evaluation.figures.confusion_matrix import draw_confusion
 from betaearth.evaluation.figures.journals import read_curves, read_facts
@@ -21,6 +22,9 @@ from betaearth.evaluation.results import DataFacts, ModelResults, ProbeResult, R
 
 FIRST_SPLIT = "train to test"
 """The split of which confusion matrices are drawn."""
+
+TARGET = "target"
+"""What the figures of the target's own vectors are called."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,11 @@ def figures_of_results(folder: Path) -> Iterator[Entry]:
         folder: that `betaearth evaluate` wrote to.
 
     Raises:
-        DataError: it holds no results, or a file of it is damaged.
+        DataError: it holds no results, a file of it is damaged, or two figures would have one name.
         ConfigError: it may not be read.
     """
     results = read_results(folder)
+    _check_names([model.name for model in results.models])
     yield from _maps(folder, results)
     for model in results.models:
         yield _ablation(model, results.data)
@@ -61,7 +66,7 @@ def figures_of_results(folder: Path) -> Iterator[Entry]:
         reason = model.not_run.get("probes", "the evaluation has no probes")
         yield _confusion(model.name, model.probes, reason, results.data)
     reason = next((m.not_run["probes"] for m in results.models if "probes" in m.not_run), "there are no probes")
-    yield _confusion("target", results.baselines.teacher, reason, results.data)
+    yield _confusion(TARGET, results.baselines.teacher, reason, results.data)
 
 
 def figures_of_run(folder: Path) -> Iterator[Entry]:
@@ -85,6 +90,15 @@ def figures_of_run(folder: Path) -> Iterator[Entry]:
 def file_name(text: str) -> str:
     """Spell a name so that it is one file's on every system."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip(".") or "_"
+
+
+def _check_names(models: Sequence[str]) -> None:
+    taken = {TARGET: "the target"}
+    for model in models:
+        key = file_name(model)
+        if key in taken:
+            raise DataError(f"the figures of model {model!r} and of {taken[key]} would have one name, {key}: rename it")
+        taken[key] = f"model {model!r}"
 
 
 def _maps(folder: Path, results: Results) -> Iterator[Entry]:

@@ -59,6 +59,13 @@ def test_an_evaluation_has_all_its_figures(tmp_path: Path) -> None:
     assert not [entry for entry in entries if isinstance(entry, Missing)]
 
 
+@pytest.mark.parametrize("names", [("a", "a"), ("a b", "a_b"), ("a", "target")])
+def test_figures_of_one_name_are_refused_before_any_is_drawn(names: tuple[str, str], tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "results", results(*map(model, names)), maps=False)
+    with pytest.raises(DataError, match="would have one name"):
+        next(figures_of_results(folder))
+
+
 def test_what_was_not_run_is_told_with_its_reason(tmp_path: Path) -> None:
     reasons = {"subsets": "not asked for", "temporal": "no cell has two dates", "probes": "there are no labels"}
     bare = model("a", subsets=(), temporal=(), probes=(), not_run=reasons)
