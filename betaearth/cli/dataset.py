@@ -234,7 +234,7 @@ def show_dataset(
     from betaearth.training.dataset import Dataset
 
     settings_from()  # refuses misspelt ones, which would do nothing
-    typer.echo(shown(Dataset.open(folder, verify=verify), as_json=as_json))
+    typer.echo(shown(Dataset.open(folder, verify=verify), as_json=as_json, verified=verify))
 
 
 @contextmanager

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from betaearth.training.manifest import Row
 
 
-def shown(dataset: Dataset, *, as_json: bool) -> str:
-    """Render a data set: as JSON for scripts, as lines for people."""
-    row = summary(dataset)
+def shown(dataset: Dataset, *, as_json: bool, verified: bool = False) -> str:
+    """Render a data set: as JSON for scripts, as lines for people.
+
+    Args:
+        dataset: to show.
+        as_json: for scripts.
+        verified: whether the digests of all its files were compared.
+    """
+    row = {**summary(dataset), "verified": verified}
     return json.dumps(row, indent=2) if as_json else summary_text(row)
 
 

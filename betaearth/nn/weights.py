@@ -60,6 +60,10 @@ class LoadedWeights:
         return self.file.origin
 
 
+CHECKPOINT_KEYS = frozenset({"model", "models", "optimizer", "optimiser"})
+"""What checkpoints hold beside tensors, ours and those of others, and no released state dict does."""
+
+
 def load_state_dict(weights: str | Path | WeightFile) -> LoadedWeights:
     """Read a file of weights, or the weights of a variant or at a path as `find_weights` finds them.
 
@@ -78,6 +82,10 @@ def _read_pt(path: Path) -> Mapping[str, object]:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise ConfigError(f"{path} holds a {type(content).__name__}, not a state dict of named tensors")
+    if content.keys() & CHECKPOINT_KEYS:
+        raise ConfigError(
+            f"{path} is a training checkpoint, not a state dict: `betaearth models export` makes weights of it"
+        )
     return content
 
 

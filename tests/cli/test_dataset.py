@@ -67,6 +67,7 @@ def test_every_option_arrives(made: Path) -> None:
 def test_show_says_what_there_is(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("show", str(made), "--json", "--verify") == 0
     found = json.loads(capsys.readouterr().out)
+    assert found["verified"] is True
     assert found["digest"] == Dataset.open(made).digest
     assert found["inputs"] == {"s2_l2a": 8, "s2_l1c": 8, "s1": 8, "dem": 8}
     assert found["splits"]["train"] == {"cell_years": 4, "chips": 8}

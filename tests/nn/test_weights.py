@@ -166,6 +166,12 @@ class TestReading:
         with pytest.raises(ConfigError, match="not a state dict"):
             load_state_dict(tmp_path)
 
+    @pytest.mark.parametrize("part", ["model", "models"])
+    def test_a_training_checkpoint_is_told_how_it_becomes_weights(self, tmp_path: Path, part: str) -> None:
+        torch.save({"format": 1, part: {"fusion.2.bias": torch.zeros(64)}, "optimiser": {}}, tmp_path / "model.pt")
+        with pytest.raises(ConfigError, match=r"is a training checkpoint, .*`betaearth models export`"):
+            load_state_dict(tmp_path)
+
     def test_a_tensor_that_repeats_a_value_to_any_size_is_refused(self, tmp_path: Path) -> None:
         torch.save({"fusion.2.bias": torch.zeros(1).expand(10**12)}, tmp_path / "model.pt")
         with pytest.raises(ConfigError, match="does not hold as many values"):

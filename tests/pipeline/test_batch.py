@@ -61,5 +61,7 @@ def test_a_job_is_the_one_that_was_planned(workshop: Workshop) -> None:
     job, other = workshop.job(2018), workshop.job(2019)
     check_planned(job, job.digest[:12])
     check_planned(job, None)
-    with pytest.raises(ConfigError, match=f"{workshop.cell.id} 2018 .* not {other.digest[:12]}: .* submit the region"):
+    with pytest.raises(
+        ConfigError, match=f"{workshop.cell.id} 2018 .* not {other.digest[:12]}: .*`betaearth resubmit`"
+    ):
         check_planned(job, other.digest[:12])

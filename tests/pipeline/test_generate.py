@@ -50,7 +50,8 @@ def test_files_are_named_by_the_year_and_described(workshop: Workshop, tmp_path:
     with rasterio.open(years[0].embedding_path) as file:
         grid = area()
         assert (file.shape, file.transform[2], file.transform[5]) == (grid.shape, grid.west, grid.north)
-        assert file.tags()["BETAEARTH_TRAINED"] == "false"
+        assert file.tags()["BETAEARTH_TRAINED"] == "true"
+        assert file.tags()["BETAEARTH_TRAINED_ON_SYNTHETIC"] == "true"
         assert "not imagery" in file.tags()["BETAEARTH_SOURCE"]
 
 
