@@ -27,7 +27,7 @@ from betaearth.nn.segformer import (
     SegFormerConfig,
 )
 from betaearth.nn.variants import ALL_INPUTS, CUSTOM, S2_L1C, S2_L2A, Family, Variant, named_variant
-from betaearth.nn.weight_files import WeightFile, find_weights
+from betaearth.nn.weight_files import NetworkSizes, WeightFile, find_weights
 
 TIME_PREFIX = "time_cond."
 PREFIXES = {Family.DINOV3: "dpt_head.", Family.SEGFORMER: "fusion.", Family.RGB_ONLY: "head."}
@@ -232,6 +232,19 @@ def _build_head(weights: LoadedWeights) -> DINOv3:
 def _network_config(weights: LoadedWeights, family: Family, *, film: bool) -> SegFormerConfig:
     modalities = RGB_MODALITY if family is Family.RGB_ONLY else FOUR_MODALITIES
     sizes = weights.file.declared.network if weights.file.declared else None
+    return segformer_config(sizes, modalities=modalities, film=film)
+
+
+def segformer_config(
+    sizes: NetworkSizes | None, *, modalities: tuple[tuple[str, int], ...], film: bool
+) -> SegFormerConfig:
+    """Return the configuration of a SegFormer network.
+
+    Args:
+        sizes: as `config.json` says them; None takes those of the released variants.
+        modalities: each with its channels, in the order of fusion.
+        film: whether a date modulates the features.
+    """
     if sizes is None:
         return SegFormerConfig(modalities=modalities, film=film)
     return SegFormerConfig(

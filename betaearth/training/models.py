@@ -19,7 +19,7 @@ from betaearth.nn.demo import CONFIG as DEMO_CONFIG
 from betaearth.nn.dinov3 import DINOv3, DINOv3Config
 from betaearth.nn.dinov3_head import BACKBONE_PREFIX
 from betaearth.nn.fpn import DROPOUT
-from betaearth.nn.mit import STOCHASTIC_DEPTH, MiTConfig, StochasticDepth
+from betaearth.nn.mit import STOCHASTIC_DEPTH, StochasticDepth
 from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.segformer import (
     FOUR_MODALITIES,
@@ -32,7 +32,7 @@ from betaearth.nn.segformer import (
 from betaearth.nn.variants import VARIANTS, Family
 from betaearth.nn.weight_cache import WeightCache, default_cache
 from betaearth.nn.weight_files import FORMAT, NetworkSizes, TrainedOn, WeightsConfig
-from betaearth.nn.weights import TIME_PREFIX, load_into
+from betaearth.nn.weights import TIME_PREFIX, load_into, segformer_config
 from betaearth.training.config import TINY, ModelConfig
 from betaearth.training.initial import check_trained_sizes, initialise, initialise_film, initialise_mixer, take_encoder
 
@@ -127,7 +127,7 @@ def weights_config(config: ModelConfig, licence: str, trained_on: TrainedOn) -> 
 def _pyramids(config: ModelConfig) -> Built:
     rgb = config.family is Family.RGB_ONLY
     sizes = network_sizes(config)
-    made = _segformer_config(sizes, modalities=RGB_MODALITY if rgb else FOUR_MODALITIES, film=config.dated)
+    made = segformer_config(sizes, modalities=RGB_MODALITY if rgb else FOUR_MODALITIES, film=config.dated)
     network: PyramidNetwork = RGBOnly(made) if rgb else SegFormer(made)
     initialise(network)
     if config.init is not None:
@@ -143,22 +143,6 @@ def _pyramids(config: ModelConfig) -> Built:
     if config.trainable == "head":
         frozen = tuple(network.branch(name).requires_grad_(False).eval() for name in network.modalities)
     return Built(network, frozen)
-
-
-def _segformer_config(
-    sizes: NetworkSizes | None, *, modalities: tuple[tuple[str, int], ...], film: bool
-) -> SegFormerConfig:
-    if sizes is None:
-        return SegFormerConfig(modalities=modalities, film=film)
-    return SegFormerConfig(
-        modalities=modalities,
-        mit=MiTConfig(sizes.dims, sizes.depths, sizes.heads, sizes.reductions, sizes.mlp_ratio),
-        pyramid=sizes.pyramid,
-        segmentation=sizes.segmentation,
-        groups=sizes.groups,
-        features=sizes.features,
-        film=film,
-    )
 
 
 def _begin_with(network: PyramidNetwork, config: ModelConfig) -> None:
