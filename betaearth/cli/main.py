@@ -29,6 +29,7 @@ from betaearth.cli import (
     status,
     tile,
     train,
+    viewer,
 )
 from betaearth.cli.ending import ending_in_time, leave
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
@@ -62,6 +63,7 @@ app.command("audit", cls=VariadicCommand)(audit.audit)
 app.command("verify")(check.verify)
 app.command("reproduce")(check.reproduce)
 app.command("serve")(serve.serve)
+app.command("viewer")(viewer.viewer)
 app.command("submit", cls=ProductionCommand)(cluster.submit)
 app.command("status")(status.status)
 app.command("logs")(cluster.logs)

@@ -18,10 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from betaearth.cli.progress import json_log
+from betaearth.cli.viewer_files import ViewerFile, viewer_files
+from betaearth.cli.viewer_pages import viewer_routes
 from betaearth.errors import ConfigError, DataError, TransientError
 from betaearth.storage.keys import is_hidden, is_key
 from betaearth.storage.media import FOREVER, cache_control, media_type
@@ -54,8 +56,12 @@ FOR_EVERYBODY = {
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?P<first>[0-9]{0,40})\s*-\s*(?P<last>[0-9]{0,40})\s*", re.IGNORECASE)
 
 
-def catalog_server(store: Store) -> Starlette:
-    """Make the application that serves a store; `/` leads to its `catalog.json`.
+def catalog_server(store: Store, viewer: Mapping[str, ViewerFile] | None = None) -> Starlette:
+    """Make the application that serves a store, and the viewer at `/viewer/`; `/` leads to the one or the other.
+
+    Args:
+        store: whose objects are served by their keys.
+        viewer: files of another build than the package's own; none at all for no viewer.
 
     Raises:
         ConfigError: there is no catalog in the store, or it may not be read.
@@ -76,15 +82,10 @@ def catalog_server(store: Store) -> Starlette:
         max_age=86_400,
     )
     return Starlette(
-        routes=[Route("/", to_catalog), Route("/{key:path}", answer)],
+        routes=[*viewer_routes(viewer_files() if viewer is None else viewer), Route("/{key:path}", answer)],
         middleware=[cors],
         exception_handlers={HTTPException: refusal},
     )
-
-
-async def to_catalog(request: Request) -> Response:  # noqa: ARG001  # the signature of a route
-    """Lead to the root catalog; by a relative address, which holds behind a proxy's prefix too."""
-    return RedirectResponse("catalog.json", headers=FOR_EVERYBODY)
 
 
 async def refusal(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the signature of a handler

@@ -208,6 +208,8 @@ def test_that_the_web_server_is_reached() -> None:
     assert the(documents, "PodDisruptionBudget", "betaearth-web")["spec"]["selector"]["matchLabels"].items() <= labels
     assert port["targetPort"] == container["ports"][0]["name"] == container["readinessProbe"]["httpGet"]["port"]
     assert f"--port={container['ports'][0]['containerPort']}" in container["args"]
+    assert "--no-open" in container["args"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/catalog.json"
     backend = route["rules"][0]["http"]["paths"][0]["backend"]["service"]
     assert backend == {"name": "betaearth-web", "port": {"name": port["name"]}}
     assert route["tls"] == [{"hosts": ["embeddings.example.org"], "secretName": "embeddings-tls"}]
@@ -286,3 +288,6 @@ def test_that_people_are_told_what_is_next() -> None:
         name for name in ("cpu", "gpu") if "fetches" in rendered(values_of(name))["betaearth/templates/NOTES.txt"]
     ]
     assert "https://embeddings.example.org/catalog.json" in other
+    assert "https://embeddings.example.org/viewer/" in other
+    assert "http://127.0.0.1:8080/viewer/" in rendered(values_of("s3-compatible"))["betaearth/templates/NOTES.txt"]
+    assert "/viewer/" not in notes

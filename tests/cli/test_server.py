@@ -220,7 +220,7 @@ COG = "image/tiff; application=geotiff; profile=cloud-optimized"
         ("c-v1/coverage/year=2024/gaps.geojson", "application/geo+json", "no-cache"),
         ("runs/one/plan.json", "application/json", "no-cache"),
         ("2024.tif", COG, "no-cache"),
-        ("viewer/index.html", "text/html; charset=utf-8", "no-cache"),
+        ("page/index.html", "text/html; charset=utf-8", "no-cache"),
         ("what.is-this", "application/octet-stream", "no-cache"),
     ],
 )

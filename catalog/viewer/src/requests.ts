@@ -1,0 +1,120 @@
+/** Asking a host for something, and what went wrong in words. */
+
+import { isAbort } from "./cache";
+import { ViewerError } from "./model";
+
+/** Requests that may be open at once. */
+export const AT_ONCE = 8;
+
+/** An address as messages name it: a query may hold a signature, and a name a password. */
+export function shown(url: string): string {
+  try {
+    const { origin, protocol, host, pathname } = new URL(url);
+    return origin === "null" ? `${protocol}//${host}${pathname}` : origin + pathname;
+  } catch {
+    return url.replace(/[?#].*$/, "");
+  }
+}
+
+/** Last part of an address's path, for messages: `embeddings.tif`. */
+export function fileName(url: string): string {
+  return shown(url).replace(/\/+$/, "").split("/").pop() || shown(url);
+}
+
+/** Make an error about an address. */
+export function trouble(message: string, url: string, kind: ViewerError["kind"]): ViewerError {
+  return new ViewerError(message, shown(url), kind);
+}
+
+/**
+ * Ask for an address.
+ *
+ * @returns an answer whose status says that it worked
+ * @throws ViewerError otherwise; the AbortError of the signal
+ */
+export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
+  if (!/^https?:/i.test(url)) {
+    throw trouble(`A browser cannot read ${shown(url)}: only addresses with http:// or https:// can be opened.`, url, "refused");
+  }
+  const response = await answered(url, init);
+  if (!response.ok) {
+    // What is not read would keep the connection.
+    void response.body?.cancel().catch(() => undefined);
+    throw refusal(url, response.status);
+  }
+  return response;
+}
+
+async function answered(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, { credentials: "omit", ...init });
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw unreachable(url);
+  }
+}
+
+/** A browser does not tell a host that is down from one that does not allow this page to read it. */
+export function unreachable(url: string): ViewerError {
+  const host = new URL(url).host;
+  const why =
+    "the network or the server may be down, or the server does not allow pages of other origins to read it (CORS)";
+  return trouble(`No answer from ${host} for ${fileName(url)}: ${why}.`, url, "unreachable");
+}
+
+function refusal(url: string, status: number): ViewerError {
+  const name = fileName(url);
+  if (status === 404 || status === 410) {
+    return trouble(`${name} is not there: ${shown(url)} was not found (${status}).`, url, "missing");
+  }
+  if (status === 401 || status === 403) {
+    // S3 says the same of what is not there, to whoever may not list the bucket.
+    const message = `The server refuses to give ${shown(url)} (${status}): it is not public, or it is not there.`;
+    return trouble(message, url, "refused");
+  }
+  if (status === 416) {
+    return trouble(`${name} is shorter than it says: it may be cut off.`, url, "malformed");
+  }
+  if (status === 429 || status >= 500) {
+    return trouble(`The server cannot give ${name} now (${status}); try again in a while.`, url, "unreachable");
+  }
+  return trouble(`The server did not give ${shown(url)}: it answered ${status}.`, url, "refused");
+}
+
+/** Outcome of one of many. */
+export type Outcome<V> = { value: V } | { error: ViewerError };
+
+/**
+ * Do the same for many, a few at a time.
+ *
+ * @returns outcomes in order; a ViewerError of one does not keep the others from being done
+ * @throws what else goes wrong
+ */
+export async function forEach<T, V>(things: readonly T[], work: (thing: T) => Promise<V>): Promise<Outcome<V>[]> {
+  const outcomes = new Array<Outcome<V>>(things.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < things.length) {
+      const place = next++;
+      try {
+        outcomes[place] = { value: await work(things[place]) };
+      } catch (error) {
+        if (!(error instanceof ViewerError)) throw error;
+        outcomes[place] = { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, things.length) }, worker));
+  return outcomes;
+}
+
+/** Part outcomes into what worked and what did not. */
+export function parted<V>(outcomes: Outcome<V>[]): { values: V[]; failed: ViewerError[] } {
+  const values: V[] = [];
+  const failed: ViewerError[] = [];
+  for (const outcome of outcomes) {
+    if ("value" in outcome) values.push(outcome.value);
+    else failed.push(outcome.error);
+  }
+  return { values, failed };
+}
