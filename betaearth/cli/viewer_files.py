@@ -33,6 +33,7 @@ SECURITY_POLICY = "; ".join(
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'none'",
+        "frame-ancestors 'self'",
     )
 )
 """What the page may do: run and be styled by nothing but its own files, whatever a catalog's text holds."""

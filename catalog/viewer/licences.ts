@@ -6,12 +6,15 @@ import { join, sep } from "node:path";
 import type { Plugin } from "vite";
 
 const FILE = "THIRD_PARTY.txt";
+/** The project's own licence is the same. */
+const APACHE = new URL("../../LICENSE", import.meta.url);
 const MARK = `${sep}node_modules${sep}`;
 
 interface Package {
   name: string;
   version: string;
   license?: string;
+  main?: string;
 }
 
 /** Make the plug-in that writes `THIRD_PARTY.txt`. */
@@ -42,11 +45,25 @@ export function packageFolder(id: string): string | null {
   return path.slice(0, start) + MARK + names.slice(0, names[0].startsWith("@") ? 2 : 1).join(sep);
 }
 
-function notice(folder: string): string {
+/**
+ * What has to be said of a package.
+ *
+ * @throws Error: nothing tells the terms that it may be passed on by
+ */
+export function notice(folder: string): string {
   const about = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Package;
   const file = readdirSync(folder)
     .sort()
     .find((name) => /^(licen[cs]e|copying)/i.test(name));
   const text = file === undefined || !existsSync(join(folder, file)) ? "" : readFileSync(join(folder, file), "utf8");
-  return `${about.name} ${about.version}: ${about.license ?? "see below"}\n\n${text.replace(/\r\n/g, "\n").trim()}\n`;
+  const terms = text.replace(/\r\n/g, "\n").trim() || standardTerms(folder, about);
+  return `${about.name} ${about.version}: ${about.license ?? "see below"}\n\n${terms}\n`;
+}
+
+/** The terms of a package that only names them; its program says whose it is. */
+function standardTerms(folder: string, { name, version, license, main }: Package): string {
+  const program = main === undefined ? "" : readFileSync(join(folder, main), "utf8");
+  const owner = /Copyright[^\n*]+/.exec(program)?.[0].trim();
+  if (license !== "Apache-2.0" || owner === undefined) throw new Error(`${name} ${version} has no licence text`);
+  return `${owner}\n\n${readFileSync(APACHE, "utf8").trim()}`;
 }

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
+from betaearth.cli.server import catalog_server
+from betaearth.storage.folder import FolderStore
 from tests.browser.chromium import chromium
 from tests.browser.stores import Catalog, made_once, make_catalog
 from tests.browser.visit import Visit, end_visit, start_visit
+from tests.served import served
 
 SCREENSHOTS = os.environ.get("BETAEARTH_SCREENSHOTS")
 """Folder to keep pictures in; read before the tests take settings out of the environment."""
 
 StartVisit = Callable[..., Visit]
+Serve = Callable[[Catalog], str]
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -33,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keep a picture of every visit here: `BETAEARTH_SCREENSHOTS`, or the session's temporary folder."""
+    """Keep pictures here: `BETAEARTH_SCREENSHOTS`, of every visit; else the session's temporary folder, of failures."""
     return Path(SCREENSHOTS).resolve() if SCREENSHOTS else tmp_path_factory.getbasetemp() / "screenshots"
 
 
@@ -49,7 +54,23 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def visit(browser: Browser, screenshots: Path, request: pytest.FixtureRequest) -> Iterator[StartVisit]:
+def serve() -> Iterator[Serve]:
+    """Serve catalogs of the test's own until its visits have ended; returns the viewer's address beside one."""
+    with ExitStack() as stack:
+
+        def start(catalog: Catalog) -> str:
+            return stack.enter_context(served(catalog_server(FolderStore(catalog.folder)))).address + "/viewer/"
+
+        yield start
+
+
+@pytest.fixture
+def visit(
+    browser: Browser,
+    screenshots: Path,
+    request: pytest.FixtureRequest,
+    serve: Serve,  # noqa: ARG001  # a page may ask until it is closed
+) -> Iterator[StartVisit]:
     """Start visits: `visit(**options of the browser's context)`; each is looked through when the test ends."""
     visits: list[Visit] = []
 
@@ -61,7 +82,8 @@ def visit(browser: Browser, screenshots: Path, request: pytest.FixtureRequest) -
     name = re.sub(r"[^A-Za-z0-9]+", "-", f"{request.path.stem}-{request.node.name}").strip("-")
     failed = request.node.stash.get(_FAILED, True)
     for number, made in enumerate(visits):
-        end_visit(made, screenshots / f"{name}{f'-{number}' if number else ''}.png", failed=failed)
+        picture = screenshots / f"{name}{f'-{number}' if number else ''}.png"
+        end_visit(made, picture if failed or SCREENSHOTS else None, failed=failed)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +102,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory, imagery_cache: Path) -> Ca
     return Catalog(made_once(tmp_path_factory, "int8", make))
 
 
+@pytest.fixture
+def copy(catalog: Catalog, tmp_path: Path) -> Catalog:
+    """Give a copy of the catalog, which the test may change."""
+    return Catalog(Path(shutil.copytree(catalog.folder, tmp_path / "catalog")))
+
+
 @pytest.fixture(scope="session")
 def float32_catalog(tmp_path_factory: pytest.TempPathFactory, imagery_cache: Path) -> Catalog:
     """Give a cell in two years, in float32; nobody changes it."""
@@ -90,14 +118,14 @@ def float32_catalog(tmp_path_factory: pytest.TempPathFactory, imagery_cache: Pat
     return Catalog(made_once(tmp_path_factory, "float32", make))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(catalog: Catalog) -> Iterator[str]:
     """Serve the catalog by `betaearth serve`; returns the viewer's address, as it prints it."""
     with serving(catalog) as viewer:
         yield viewer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def float32_address(float32_catalog: Catalog) -> Iterator[str]:
     """Serve the catalog in float32; returns the viewer's address."""
     with serving(float32_catalog) as viewer:

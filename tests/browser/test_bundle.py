@@ -12,7 +12,7 @@ from betaearth.cli.viewer_files import viewer_files
 from tests.browser.chromium import NODE, PACKAGES, VIEWER, needs_packages, node_environment
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _packages() -> None:
     needs_packages()
 
@@ -25,17 +25,20 @@ def tool(package: str, program: str, *words: str | Path) -> subprocess.Completed
     )
 
 
+@pytest.mark.usefixtures("_packages")
 def test_types() -> None:
     done = tool("typescript", "bin/tsc", "--noEmit")
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.usefixtures("_packages")
 def test_the_parts_that_compute() -> None:
     done = tool("vitest", "vitest.mjs", "run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Tests .*\d+ passed", done.stdout)
 
 
+@pytest.mark.usefixtures("_packages")
 def test_the_committed_bundle_is_what_the_sources_make(tmp_path: Path) -> None:
     done = tool("vite", "bin/vite.js", "build", "--outDir", tmp_path / "built", "--logLevel", "warn")
     assert done.returncode == 0, done.stderr

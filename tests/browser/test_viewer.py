@@ -6,17 +6,24 @@ import re
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 from playwright.sync_api import expect
+from rasterio.warp import transform as transform_points
+from rasterio.warp import transform_bounds
 
 from tests.browser.conftest import StartVisit
-from tests.browser.stores import Catalog
+from tests.browser.stores import Catalog, Tile
 from tests.browser.visit import PHONE, Visit
 
 PIXELS = ((0, 0), (167, 167), (12, 34), (80, 5), (99, 140), (150, 61))
 """Column and row of pixels that are read, the corners among them."""
 CHOSEN = (40, 60)
 CLOSE = 1e-4
+RIM = 40
+"""Screen pixels that stay free around a tile that is brought into sight."""
+HEAD = 64 * 1024
+"""Bytes of the first request of a file."""
 
 
 def telling(truth: NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -105,18 +112,37 @@ def test_bands_are_those_of_the_file(opened: Visit, catalog: Catalog) -> None:
         assert shown == pytest.approx(tile.vectors[row, column, list(bands)], abs=CLOSE)
 
 
+def pixel_below(tile: Tile, map_size: tuple[float, float], across: float, down: float) -> tuple[float, float]:
+    """Column and row at a place on the map, in screen pixels from its middle: the tile's box fills it but for a rim."""
+    west, south, east, north = transform_bounds(4326, 3857, *tile.item["bbox"])
+    metres = max((east - west) / (map_size[0] - 2 * RIM), (north - south) / (map_size[1] - 2 * RIM))
+    point = ((west + east) / 2 + across * metres, (south + north) / 2 - down * metres)
+    with rasterio.open(tile.file("embeddings")) as file:
+        assert file.crs is not None
+        (x,), (y,) = transform_points(3857, file.crs, [point[0]], [point[1]])
+        column, row = ~file.transform @ (x, y)
+    return float(column), float(row)
+
+
 def test_a_click_on_the_map_chooses_the_pixel_under_it(opened: Visit, catalog: Catalog) -> None:
     tile = catalog.tile(2021)
     opened.choose_year(2021).choose(tile.cell).layer("Similarity")
-    opened.map.click()
-    opened.settle()
-    column, row = (
-        int(opened.page.get_by_role("spinbutton", name=name, exact=True).input_value()) for name in ("Column", "Row")
-    )
-    # The tile was brought into the middle of what can be seen of the map.
-    assert 0 <= column < 168
-    assert 0 <= row < 168
-    expect(opened.page).to_have_url(re.compile(rf"pixel={column},{row}"))
+    box = opened.map.bounding_box()
+    assert box is not None
+    for across, down in ((0, 0), (150, -90), (-60, 200)):
+        before = opened.page.url
+        # Two clicks that follow each other at once zoom.
+        opened.page.wait_for_timeout(300)
+        opened.map.click(position={"x": box["width"] / 2 + across, "y": box["height"] / 2 + down})
+        expected = pixel_below(tile, (box["width"], box["height"]), across, down)
+        expect(opened.page).not_to_have_url(before)
+        opened.settle()
+        column, row = (
+            int(opened.page.get_by_role("spinbutton", name=name, exact=True).input_value())
+            for name in ("Column", "Row")
+        )
+        assert (column, row) == pytest.approx(expected, abs=2)
+        expect(opened.page).to_have_url(re.compile(rf"pixel={column},{row}"))
     opened.drawn("Similarity")
     assert opened.value(column, row) == pytest.approx(1.0, abs=CLOSE)
     assert opened.value(*CHOSEN) == pytest.approx(tile.similarity(column, row)[CHOSEN[1], CHOSEN[0]], abs=CLOSE)
@@ -175,10 +201,14 @@ def test_a_hash_that_means_nothing_is_no_riddle(visit: StartVisit, address: str)
 def test_rasters_are_read_by_ranges(opened: Visit, catalog: Catalog) -> None:
     tile = catalog.tile(2021)
     opened.choose_year(2021).choose(tile.cell).layer("Similarity").use_pixel(*CHOSEN).layer("Observations")
-    for name in ("embeddings.tif", "quality.tif"):
-        asked = opened.ranges_of(name)
-        assert asked
-        assert all(re.fullmatch(r"bytes=\d+-\d+", asking) for asking in asked), asked
+    for name in ("embeddings", "quality"):
+        path = tile.file(name)
+        with rasterio.open(path) as file:
+            assert file.block_shapes[0] >= file.shape, "the tile lies in one block"
+            start, size = (int(file.get_tag_item(f"BLOCK_{what}_0_0", "TIFF", bidx=1)) for what in ("OFFSET", "SIZE"))
+        assert 0 < start < HEAD
+        asked = set(opened.ranges_of(path.name))
+        assert asked == {f"bytes=0-{HEAD - 1}", f"bytes={start}-{start + size - 1}"}
 
 
 def test_the_keyboard_is_enough(visit: StartVisit, address: str, catalog: Catalog) -> None:

@@ -88,9 +88,40 @@ export function netLayer(colours: Theme): Graticule {
   });
 }
 
-/** OpenStreetMap's tiles, which another host serves: nothing is asked of it until the layer is switched on. */
-export function streetLayer(): TileLayer<OSM> {
-  return new TileLayer({ source: new OSM(), visible: false, zIndex: 1 });
+/** OpenStreetMap's tiles, which another host serves: nothing is asked of it until they are switched on. */
+export class Streets {
+  private readonly source = new OSM();
+  readonly layer = new TileLayer({ source: this.source, visible: false, zIndex: 1 });
+  /** Whether any tile of them ever came. */
+  private came = false;
+
+  constructor(
+    /** Stays in sight until there are streets to see. */
+    private readonly land: VectorLayer,
+    /** None can be had, and they were switched off. */
+    onLost: () => void,
+  ) {
+    this.source.on("tileloadend", () => {
+      this.came = true;
+      this.cover();
+    });
+    this.source.on("tileloaderror", () => {
+      if (this.came || !this.layer.getVisible()) return;
+      this.show(false);
+      onLost();
+    });
+  }
+
+  show(on: boolean): void {
+    // A tile that could not be had is kept as such.
+    if (on && !this.came) this.source.refresh();
+    this.layer.setVisible(on);
+    this.cover();
+  }
+
+  private cover(): void {
+    this.land.setVisible(!(this.came && this.layer.getVisible()));
+  }
 }
 
 function degreesOf(degrees: number, positive: string, negative: string): string {

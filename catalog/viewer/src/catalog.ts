@@ -1,17 +1,22 @@
 /** A static catalog, read downwards as far as it is looked at: collections, years, blocks, Items. */
 
-import { fetchDocument, fetchJson, forgetDocuments, isObject } from "./documents";
-import { blockBox, spacingOf, superblockBox, superblockOf, blockOf } from "./grid";
-import type { Block, Blocks, Box, CatalogInfo, CollectionInfo, StacDocument, StacItem, StacLink, TileYear, Tiles } from "./model";
+import { boxFrom, overlap } from "./box";
+import { fetchDocument, forgetDocuments } from "./documents";
+import { isObject } from "./fields";
+import { blockBox, spacingOf, superblockBox } from "./grid";
+import { isCurrent, readTile } from "./item";
+import type { Asked, Block, Blocks, Box, CatalogInfo, CollectionInfo, EmptyCell, StacDocument, StacLink, Tiles } from "./model";
 import { ViewerError } from "./model";
-import { ringOf, unwrapped } from "./projection";
-import { fileName, forEach, parted, shown, trouble } from "./requests";
+import { forEach, parted, shown, trouble } from "./requests";
+
+/** What an address is of that is a root's. */
+const NOTHING: Asked = { collection: null, year: null, item: null };
 
 /**
  * Open a catalog or a single collection.
  *
  * @param url of a catalog.json or collection.json, or of the folder that one is in; of an Item or a catalog further
- *     down, too: the root that it links is opened
+ *     down, too: the root that it links is opened, and what it is of stands in `asked`
  * @throws ViewerError: there is none, or none of its collections can be read
  */
 export async function openCatalog(url: string, signal?: AbortSignal): Promise<CatalogInfo> {
@@ -20,18 +25,28 @@ export async function openCatalog(url: string, signal?: AbortSignal): Promise<Ca
   return openedAt(completed(url), true, signal);
 }
 
+/** What a document below the root is of: it lies in the folder of its collection, and of its year. */
+function askedBy(document: StacDocument, address: string, collections: readonly CollectionInfo[]): Asked {
+  const lies = (below: string) => address.startsWith(new URL(".", below).href);
+  const named = ({ id, url }: CollectionInfo) => id === document["collection"] || lies(url);
+  const collection = collections.find(named);
+  const year = collection?.years.find((each) => lies(yearUrl(collection, each))) ?? null;
+  return { collection: collection?.id ?? null, year, item: document.type === "Feature" ? document.id : null };
+}
+
 /** Open what is at an address, or once the root that it links: roots that link each other are none. */
 async function openedAt(url: string, follow: boolean, signal?: AbortSignal): Promise<CatalogInfo> {
   const [document, address] = await entryAt(url, signal);
   if (document.type === "Collection") {
     const collection = collectionOf(document, address);
     const { title, description } = collection;
-    return { url: address, title, description, collections: [collection], failed: [] };
+    return { url: address, title, description, collections: [collection], failed: [], asked: NOTHING };
   }
   const below = children(document).filter(({ href }) => !isCatalog(href));
   const root = document.links.find(({ rel }) => rel === "root");
   if (follow && below.length === 0 && root !== undefined && shown(root.href) !== shown(address)) {
-    return openedAt(root.href, false, signal);
+    const info = await openedAt(root.href, false, signal);
+    return { ...info, asked: askedBy(document, address, info.collections) };
   }
   if (document.type !== "Catalog") throw unsuited(document, address);
   const read = async ({ href }: StacLink) => collectionOf(await fetchDocument(href, signal), href);
@@ -43,6 +58,7 @@ async function openedAt(url: string, follow: boolean, signal?: AbortSignal): Pro
     description: document.description ?? "",
     collections: values,
     failed,
+    asked: NOTHING,
   };
 }
 
@@ -58,14 +74,16 @@ export async function blocksOf(
   { within, signal }: { within?: Box; signal?: AbortSignal } = {},
 ): Promise<Blocks> {
   const spacing = spacingOf(collection);
-  const superblocks = children(await fetchDocument(yearUrl(collection, year), signal)).filter(({ href }) => {
+  const all = children(await fetchDocument(yearUrl(collection, year), signal));
+  const superblocks = all.filter(({ href }) => {
     const box = within === undefined ? null : superblockBox(folderName(href), spacing);
     return box === null || within === undefined || overlap(box, within);
   });
+  const elsewhere = all.filter((link) => !superblocks.includes(link)).map(({ href }) => href);
   const read = async ({ href }: StacLink) => children(await fetchDocument(href, signal)).map((link) => blockAt(link, spacing));
   const { values, failed } = parted(await forEach(superblocks, read));
   if (values.length === 0 && failed.length > 0) throw failed[0];
-  return Object.assign(values.flat(), { failed });
+  return Object.assign(values.flat(), { failed, elsewhere });
 }
 
 /**
@@ -86,69 +104,8 @@ export async function tilesOf(
   return Object.assign(values.filter(isCurrent), { failed });
 }
 
-/**
- * Find the same cell in the collection's other years, by the links of their catalogs.
- *
- * @returns tiles by year; what could not be read is in `failed`
- */
-export async function siblingsOf(
-  tile: TileYear,
-  collection: CollectionInfo,
-  { signal }: { signal?: AbortSignal } = {},
-): Promise<Tiles> {
-  const years = collection.years.filter((year) => year !== tile.year);
-  const find = async (year: number) => {
-    const href = await itemOf(collection, year, tile.cell, signal);
-    return href === null ? null : readTile(href, collection.id, year, signal);
-  };
-  const { values, failed } = parted(await forEach(years, find));
-  const found = values.filter((each): each is TileYear => each !== null && isCurrent(each));
-  return Object.assign(found, { failed });
-}
-
-/**
- * Read the manifest of a tile-year: everything that is known of how it was made.
- *
- * @throws ViewerError: the Item links none, or it cannot be read
- */
-export async function manifestOf(tile: TileYear, signal?: AbortSignal): Promise<unknown> {
-  const link = tile.item.links.find(({ rel }) => rel === "via");
-  const href = link?.href ?? tile.item.assets.provenance?.href;
-  if (href === undefined) throw trouble(`The Item ${tile.id} links no manifest.`, tile.url, "missing");
-  return fetchJson(href, signal);
-}
-
-/**
- * Read an Item.
- *
- * @param collection its id, where the Item does not say it
- * @param year where the Item does not say it
- * @throws ViewerError
- */
-export async function readTile(url: string, collection: string, year: number, signal?: AbortSignal): Promise<TileYear> {
-  const document = await fetchDocument(url, signal);
-  if (document.type !== "Feature" || !isObject(document.properties) || document.assets === undefined) {
-    throw trouble(`${fileName(url)} is no STAC Item.`, url, "malformed");
-  }
-  const item = document as StacItem;
-  const ring = outline(item);
-  if (ring === null) throw trouble(`The Item ${item.id} does not say where it lies.`, url, "malformed");
-  const lons = ring.map(([lon]) => lon);
-  const lats = ring.map(([, lat]) => lat);
-  return {
-    id: item.id,
-    url,
-    cell: cellOf(item),
-    year: yearOf(item) ?? year,
-    collection: item.collection ?? collection,
-    box: [Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)],
-    ring,
-    item,
-  };
-}
-
 /** Cells of a block that were looked at and have nothing to embed, with the sentence that says why. */
-export async function emptyCellsOf(block: Block, signal?: AbortSignal): Promise<{ cell: string; reason: string }[]> {
+export async function emptyCellsOf(block: Block, signal?: AbortSignal): Promise<EmptyCell[]> {
   const entries = (await fetchDocument(block.url, signal))["betaearth:empty"];
   if (!Array.isArray(entries)) return [];
   return entries.filter(isObject).map(({ cell, reason }) => ({ cell: String(cell), reason: String(reason ?? "empty") }));
@@ -194,7 +151,7 @@ function inFolder(url: string, name: string): string {
 
 function collectionOf(document: StacDocument, url: string): CollectionInfo {
   if (document.type !== "Collection") throw unsuited(document, url);
-  const years = children(document).flatMap((link) => yearNamed(link) ?? []);
+  const years = children(document).flatMap((link) => yearOfFolder(link) ?? []);
   return {
     id: document.id,
     title: document.title ?? document.id,
@@ -216,19 +173,12 @@ function extentOf(document: StacDocument): Box | null {
   return boxFrom(extent?.spatial?.bbox?.[0]);
 }
 
-/** Make a box of a STAC bounding box; across 180 degrees its east runs on. */
-function boxFrom(bbox: unknown): Box | null {
-  if (!Array.isArray(bbox) || !bbox.every((value) => typeof value === "number" && Number.isFinite(value))) return null;
-  if (bbox.length !== 4 && bbox.length !== 6) return null;
-  const [west, south, east, north] = bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox;
-  return [west, south, east < west ? east + 360 : east, north];
-}
-
-function children(document: StacDocument): StacLink[] {
+/** Links to the catalogs below. */
+export function children(document: StacDocument): StacLink[] {
   return document.links.filter(({ rel }) => rel === "child");
 }
 
-function itemLinks(document: StacDocument): StacLink[] {
+export function itemLinks(document: StacDocument): StacLink[] {
   return document.links.filter(({ rel }) => rel === "item");
 }
 
@@ -236,18 +186,23 @@ function isCatalog(href: string): boolean {
   return /\/catalog\.json$/.test(new URL(href).pathname);
 }
 
-/** Name of the folder that a document is in: a year, a block. */
-function folderName(href: string): string {
+/** Name of the folder that a document is in: a year, a block, a cell. */
+export function folderName(href: string): string {
   return new URL(href).pathname.split("/").slice(-2)[0] ?? "";
 }
 
-function yearNamed({ href }: StacLink): number | null {
+function yearOfFolder({ href }: StacLink): number | null {
   const name = folderName(href);
   return /^\d{4}$/.test(name) ? Number(name) : null;
 }
 
-function yearUrl(collection: CollectionInfo, year: number): string {
-  const link = children(collection.raw).find((each) => yearNamed(each) === year);
+/**
+ * Address of a year's catalog.
+ *
+ * @throws ViewerError: the collection links none
+ */
+export function yearUrl(collection: CollectionInfo, year: number): string {
+  const link = children(collection.raw).find((each) => yearOfFolder(each) === year);
   if (link === undefined) {
     const known = collection.years.join(", ") || "none";
     throw trouble(`${collection.title} has no year ${year}: it has ${known}.`, collection.url, "missing");
@@ -258,77 +213,4 @@ function yearUrl(collection: CollectionInfo, year: number): string {
 function blockAt({ href, title }: StacLink, spacing: number): Block {
   const name = folderName(href);
   return { id: name, url: href, box: blockBox(name, spacing), title: title ?? name };
-}
-
-/** Address of the Item of a cell in a year; null where the catalogs link none. */
-async function itemOf(
-  collection: CollectionInfo,
-  year: number,
-  cell: string,
-  signal?: AbortSignal,
-): Promise<string | null> {
-  const block = blockOf(cell, spacingOf(collection));
-  const superblock = block === null ? null : superblockOf(block);
-  let document = await fetchDocument(yearUrl(collection, year), signal);
-  for (const name of [superblock, block]) {
-    const link = children(document).find(({ href }) => folderName(href) === name);
-    if (link === undefined) return null;
-    document = await fetchDocument(link.href, signal);
-  }
-  const link = itemLinks(document).find(({ href }) => folderName(href) === cell.toLowerCase());
-  return link?.href ?? null;
-}
-
-function isCurrent({ item }: TileYear): boolean {
-  return item.properties.deprecated !== true;
-}
-
-function overlap(one: Box, other: Box): boolean {
-  const height = Math.min(one[3], other[3]) - Math.max(one[1], other[1]);
-  const beside = (shift: number) => Math.min(one[2] + shift, other[2]) - Math.max(one[0] + shift, other[0]) > 0;
-  return height > 0 && [-360, 0, 360].some(beside);
-}
-
-function cellOf(item: StacItem): string {
-  const code = item.properties["grid:code"];
-  const match = typeof code === "string" ? /([0-9]+[UD]_[0-9]+[LR])$/i.exec(code) : null;
-  return match === null ? item.id : match[1].toUpperCase();
-}
-
-function yearOf(item: StacItem): number | null {
-  const start = item.properties.start_datetime ?? item.properties.datetime;
-  return typeof start === "string" && /^\d{4}-/.test(start) ? Number(start.slice(0, 4)) : null;
-}
-
-function outline(item: StacItem): [number, number][] | null {
-  const { geometry } = item;
-  const box = boxFrom(item.bbox);
-  if (geometry?.type === "Polygon" && Array.isArray(geometry.coordinates)) {
-    const ring = (geometry.coordinates[0] ?? []) as [number, number][];
-    if (ring.length >= 4) return unwrapped(ring.map(([lon, lat]) => [lon, lat] as const));
-  }
-  return pixelOutline(item) ?? (box === null ? null : boxRing(box));
-}
-
-/** Outline of an Item's pixels: a geometry that is cut at 180 degrees is none. */
-function pixelOutline(item: StacItem): [number, number][] | null {
-  const { "proj:code": crs, "proj:shape": shape, "proj:transform": transform } = item.properties;
-  if (typeof crs !== "string" || !Array.isArray(shape) || !Array.isArray(transform)) return null;
-  const [a, b, c, d, e, f] = transform as number[];
-  try {
-    return ringOf({ width: Number(shape[1]), height: Number(shape[0]), crs, transform: [a, b, c, d, e, f] });
-  } catch (error) {
-    if (error instanceof ViewerError) return null;
-    throw error;
-  }
-}
-
-function boxRing([west, south, east, north]: Box): [number, number][] {
-  return [
-    [west, south],
-    [east, south],
-    [east, north],
-    [west, north],
-    [west, south],
-  ];
 }

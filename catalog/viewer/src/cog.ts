@@ -3,17 +3,10 @@
 import { Lru, Sharing } from "./cache";
 import { BANDS, type Codes, NODATA, decodePixel, encodingOf } from "./encoding";
 import type { Bands, Embeddings, Encoding, Quality, QualityBand, Raster, ReadOptions, StacAsset, TileYear } from "./model";
-import {
-  type BlockData,
-  type Level,
-  type Tiff,
-  allBlocks,
-  factorOf,
-  levelWithin,
-  openTiff,
-  readBlocks,
-} from "./tiff";
 import { fileName, trouble } from "./requests";
+import { factorsOf } from "./resolution";
+import { type Level, type Tiff, levelWithin, openTiff } from "./tiff";
+import { type BlockData, allBlocks, readBlocks } from "./tiff_blocks";
 
 const MAX_PIXELS = 600 * 600;
 /** Bytes of decoded rasters that are kept, and of single blocks. */
@@ -152,7 +145,7 @@ async function decoded(
 ): Promise<Embeddings> {
   const level = tiff.levels[place];
   const raster = rasterOf(tile, tiff, place);
-  const vectors = new Float32Array(level.width * level.height * BANDS);
+  const vectors = numbers(tiff, level, BANDS);
   const valid = new Uint8Array(level.width * level.height);
   const nodata = tiff.nodata ?? NODATA[encoding];
   // Blocks of single bands have to be there together before a vector is; those of pixels need not.
@@ -206,7 +199,7 @@ async function scaled(
 ): Promise<Quality> {
   const level = tiff.levels[place];
   const stated = Array.isArray(asset.bands) ? (asset.bands as Record<string, unknown>[]) : [];
-  const bands = Array.from({ length: tiff.samples }, (_, band) => bandOf(stated[band], band, level));
+  const bands = Array.from({ length: tiff.samples }, (_, band) => bandOf(stated[band], band, numbers(tiff, level, 1)));
   const scales = bands.map((_, band) => numberOr(stated[band]?.["raster:scale"], 1));
   const offsets = bands.map((_, band) => numberOr(stated[band]?.["raster:offset"], 0));
   const nodata = tiff.nodata ?? numberOr(asset.nodata, NaN);
@@ -228,10 +221,25 @@ async function scaled(
   return { ...rasterOf(tile, tiff, place), bands };
 }
 
-function bandOf(stated: Record<string, unknown> | undefined, band: number, level: Level): QualityBand {
+function bandOf(stated: Record<string, unknown> | undefined, band: number, values: Float32Array): QualityBand {
   const name = typeof stated?.name === "string" ? stated.name : `band ${band + 1}`;
   const described = typeof stated?.description === "string" ? stated.description : name;
-  return { name, title: TITLES[name] ?? described, values: new Float32Array(level.width * level.height).fill(NaN) };
+  return { name, title: TITLES[name] ?? described, values: values.fill(NaN) };
+}
+
+/**
+ * Take memory for a level.
+ *
+ * @throws ViewerError: the browser has none; nothing is wrong with the file then
+ */
+function numbers(tiff: Tiff, { width, height }: Level, bands: number): Float32Array {
+  try {
+    return new Float32Array(width * height * bands);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = `This browser has no memory for the ${width} x ${height} pixels of ${fileName(tiff.url)}.`;
+    throw trouble(message, tiff.url, "refused");
+  }
 }
 
 function numberOr(value: unknown, otherwise: number): number {
@@ -248,7 +256,7 @@ function rasterOf(tile: TileYear, tiff: Tiff, place: number): Raster {
     throw trouble(`Neither ${fileName(tiff.url)} nor its Item says where its pixels lie.`, tiff.url, "malformed");
   }
   const [a, b, c, d, e, f] = transform as number[];
-  const [x, y] = [factorOf(full.width, level.width), factorOf(full.height, level.height)];
+  const [x, y] = factorsOf(full, level);
   return {
     width: level.width,
     height: level.height,

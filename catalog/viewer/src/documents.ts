@@ -1,7 +1,8 @@
 /** Reading JSON documents, with absolute addresses and errors in words. */
 
 import { Lru, Sharing, isAbort } from "./cache";
-import type { StacAsset, StacDocument, StacLink } from "./model";
+import { isObject } from "./fields";
+import { ViewerError, type StacAsset, type StacDocument, type StacLink } from "./model";
 import { ask, fileName, shown, trouble, unreachable } from "./requests";
 
 /** Documents that are kept; those of a few blocks of Items. */
@@ -61,7 +62,7 @@ async function bodyOf(response: Response, url: string): Promise<string> {
   try {
     return await response.text();
   } catch (error) {
-    if (isAbort(error)) throw error;
+    if (error instanceof ViewerError || isAbort(error)) throw error;
     throw unreachable(url);
   }
 }
@@ -102,8 +103,4 @@ function absolute(href: string, base: string): string | null {
   } catch {
     return null;
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

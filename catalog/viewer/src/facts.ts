@@ -1,5 +1,6 @@
 /** What an Item says of its making, taken out of its fields; what it does not say is left out. */
 
+import { fields, number, text, texts, type Fields } from "./fields";
 import type { TileYear } from "./model";
 
 export interface Rejection {
@@ -23,7 +24,8 @@ export interface Facts {
   readonly validFraction: number | null;
   readonly network: string;
   readonly inputs: readonly string[];
-  readonly trained: boolean;
+  /** Null where the Item does not say it. */
+  readonly trained: boolean | null;
   readonly trainedOnSynthetic: boolean;
   readonly synthetic: boolean;
   readonly deprecated: boolean;
@@ -71,7 +73,7 @@ export function factsOf(tile: TileYear): Facts {
     validFraction: number(observations["valid_fraction"]),
     network: text(model["variant"]),
     inputs: texts(model["inputs"]).map(sensorName),
-    trained: model["trained"] !== false,
+    trained: typeof model["trained"] === "boolean" ? model["trained"] : null,
     trainedOnSynthetic: model["trained_on_synthetic"] === true,
     synthetic: provenance["synthetic"] === true,
     deprecated: properties["deprecated"] === true,
@@ -112,23 +114,4 @@ function rejections(value: unknown): Rejection[] {
     .map(fields)
     .map((entry) => ({ reason: text(entry["reason"]), granules: number(entry["granules"]) ?? 0 }))
     .sort((one, other) => other.granules - one.granules);
-}
-
-export type Fields = Record<string, unknown>;
-
-/** A mapping's fields; none where it is no mapping. */
-export function fields(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-}
-
-export function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-export function number(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
-export function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((part): part is string => typeof part === "string") : [];
 }

@@ -5,8 +5,9 @@ import {
   BLUES, BROWNS, INFERNO, VIRIDIS, paintBands, paintRamp, quantiles,
   type Ramp, type Range,
 } from "./colours";
-import { ViewerError, type Raster, type TileYear } from "./model";
+import { ViewerError, type Embeddings, type Raster, type TileYear } from "./model";
 import { previewOf } from "./preview";
+import { fullGrid, indexAt, isCoarser } from "./resolution";
 import { changeBetween, similarityTo } from "./similarity";
 import { LAYER_TITLES, type LayerKind } from "./state";
 
@@ -72,7 +73,7 @@ export async function paint(wish: Wish): Promise<Picture> {
 
 async function pca({ tile, signal }: Wish): Promise<Picture> {
   const { canvas, raster } = await previewOf(tile, signal);
-  const lines = ["First three principal components of this tile as red, green and blue: not comparable between tiles."];
+  const lines = ["First three principal components of this tile as red, green and blue: not comparable between tiles.", ...resolution(raster)];
   const read = at(raster, (_, column, row) => ({ value: "", words: place(column, row) }));
   return { kind: "pca", tile, canvas, raster, legend: { title: LAYER_TITLES.pca, scale: null, lines }, read };
 }
@@ -84,7 +85,7 @@ async function bands({ tile, bands: axes, signal }: Wish): Promise<Picture> {
   const lines = ranges.map(
     ([low, high], channel) => `${CHANNELS[channel]} ${axis(axes[channel]!)}: ${low.toFixed(3)} to ${high.toFixed(3)}`,
   );
-  lines.push("2nd to 98th percentile of this tile; components of vectors of length 1.");
+  lines.push("2nd to 98th percentile of this tile; components of vectors of length 1.", ...resolution(raster));
   const read = at(raster, (index, column, row) => {
     if (!raster.valid[index]) return nothing("no embedding", column, row);
     const numbers = raster.values.map((values) => values[index]!);
@@ -95,7 +96,7 @@ async function bands({ tile, bands: axes, signal }: Wish): Promise<Picture> {
 }
 
 async function similarity({ tile, pixel, signal }: Wish): Promise<Picture> {
-  const vector = await readVector(tile, pixel[0], pixel[1]);
+  const vector = await readVector(tile, pixel[0], pixel[1], { signal });
   if (vector === null) {
     throw new ViewerError(
       `There is no embedding at ${place(...pixel)} of ${tile.cell}: choose another pixel.`,
@@ -106,7 +107,7 @@ async function similarity({ tile, pixel, signal }: Wish): Promise<Picture> {
   const embeddings = await readEmbeddings(tile, { signal });
   const values = similarityTo(embeddings, vector);
   const range: Range = [stretch(values, 0.02, 1)[0], 1];
-  const note = `Cosine with the pixel at ${place(...pixel)}; 1 is the same.`;
+  const note = `Cosine with the pixel at ${place(...pixel)}; 1 is the same.${single(embeddings)}`;
   return scalar({ kind: "similarity", tile, raster: embeddings, values, range, ramp: VIRIDIS, digits: 4, note });
 }
 
@@ -114,11 +115,21 @@ async function change({ tile, other, signal }: Wish): Promise<Picture> {
   if (other === null) {
     throw new ViewerError(`${tile.cell} has no other year to compare ${tile.year} with.`, tile.url, "missing");
   }
-  const [a, b] = await Promise.all([readEmbeddings(tile, { signal }), readEmbeddings(other, { signal })]);
+  const [a, b] = await Promise.all([embeddingsOfYear(tile, signal), embeddingsOfYear(other, signal)]);
   const values = changeBetween(a, b);
   const range: Range = [0, stretch(values, 0, 0.98)[1]];
   const note = `Cosine distance of ${tile.year} and ${other.year}; 0 is no change.`;
   return scalar({ kind: "change", tile, raster: a, values, range, ramp: INFERNO, digits: 4, note });
+}
+
+/** Read one of several years: what is wrong with it names the year. */
+async function embeddingsOfYear(tile: TileYear, signal: AbortSignal): Promise<Embeddings> {
+  try {
+    return await readEmbeddings(tile, { signal });
+  } catch (error) {
+    if (!(error instanceof ViewerError)) throw error;
+    throw new ViewerError(`${tile.cell} of ${tile.year} cannot be compared. ${error.message}`, error.url, error.kind);
+  }
 }
 
 async function quality(
@@ -150,13 +161,12 @@ interface Scalar {
 
 function scalar({ kind, tile, raster, values, range, ramp, digits, note }: Scalar): Picture {
   const title = LAYER_TITLES[kind];
-  const coarser = raster.level > 0 ? [`Read at ${Math.round(raster.metres)} m, an overview of the file.`] : [];
   return {
     kind,
     tile,
     canvas: canvasOf(raster, paintRamp(values, range, ramp)),
     raster,
-    legend: { title, scale: { ramp, range, digits: kind === "observations" ? 0 : needed(range) }, lines: [note, ...coarser] },
+    legend: { title, scale: { ramp, range, digits: kind === "observations" ? 0 : needed(range) }, lines: [note, ...resolution(raster)] },
     read: at(raster, (index, column, row) => {
       const value = values[index]!;
       if (!Number.isFinite(value)) return nothing(`no ${kind}`, column, row);
@@ -167,13 +177,26 @@ function scalar({ kind, tile, raster, values, range, ramp, digits, note }: Scala
 
 /** Wrap a reading by index into one by column and row of full resolution. */
 function at(raster: Raster, read: (index: number, column: number, row: number) => Reading): Picture["read"] {
-  const { width, height, full } = raster;
   return (column, row) => {
-    if (column < 0 || row < 0 || column >= full.width || row >= full.height) return null;
-    const x = Math.min(width - 1, Math.floor((column * width) / full.width));
-    const y = Math.min(height - 1, Math.floor((row * height) / full.height));
-    return read(y * width + x, column, row);
+    const index = indexAt(raster, column, row);
+    return index === null ? null : read(index, column, row);
   };
+}
+
+/** Say that a picture is coarser than its file. */
+function resolution(raster: Raster): string[] {
+  if (!isCoarser(raster)) return [];
+  return [`Drawn at ${metresOf(raster)}, the mean of the file's pixels of ${metresOf(fullGrid(raster))}.`];
+}
+
+/** Say why the pixel that others are compared with may not read 1 itself. */
+function single(raster: Raster): string {
+  if (!isCoarser(raster)) return "";
+  return ` It is a single one of ${metresOf(fullGrid(raster))}: where it lies, a mean is drawn, which may read less than 1.`;
+}
+
+function metresOf({ metres }: Raster): string {
+  return `${Number(metres.toPrecision(3))} m`;
 }
 
 /** Decimals that tell a range's ends and middle apart. */

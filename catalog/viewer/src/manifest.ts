@@ -1,12 +1,13 @@
 /** The manifest of a tile, read when it is asked for: options, scenes, and the granules that were left out. */
 
-import { manifestOf } from "./catalog";
 import { button, counted, el } from "./dom";
-import { fields, number, sensorName, text, type Fields } from "./facts";
-import type { TileYear } from "./model";
+import { sensorName } from "./facts";
+import { fields, number, text, type Fields } from "./fields";
+import { manifestOf } from "./item";
+import { ViewerError, type TileYear } from "./model";
 
 /** A fold that reads the manifest when it is opened. */
-export function manifestPart(tile: TileYear, report: (error: unknown) => void): HTMLElement {
+export function manifestPart(tile: TileYear, report: (words: string) => void): HTMLElement {
   const body = el("div", { class: "manifest" });
   const part = el("details", {}, el("summary", {}, "Options, scenes and granules (from the manifest)"), body);
   let reading = false;
@@ -15,12 +16,13 @@ export function manifestPart(tile: TileYear, report: (error: unknown) => void): 
     reading = true;
     body.replaceChildren(el("p", {}, "Reading the manifest …"));
     try {
-      body.replaceChildren(...manifestWords(fields(await manifestOf(tile))));
+      body.replaceChildren(...manifestWords(await manifestOf(tile)));
     } catch (error) {
       reading = false;
       const again = button("Read it again", () => void read());
-      body.replaceChildren(el("p", {}, error instanceof Error ? error.message : "It could not be read."), again);
-      report(error);
+      if (!(error instanceof ViewerError)) throw error;
+      body.replaceChildren(el("p", {}, error.message), again);
+      report(error.message);
     }
   };
   part.addEventListener("toggle", () => part.open && void read());

@@ -18,11 +18,13 @@ import ImageSource from "ol/source/Image";
 import VectorSource from "ol/source/Vector";
 import proj4 from "proj4";
 
-import { landLayer, landStyle, netLayer, streetLayer, theme } from "./basemap";
+import { Streets, landLayer, landStyle, netLayer, theme } from "./basemap";
+import { ringOfBox } from "./box";
 import type { Picture } from "./layers";
 import { markStyles, outlineStyle } from "./map_styles";
 import type { Block, Box, Raster, TileYear } from "./model";
 import { cornerLonLat, extentOf, lonLatOf, pixelAt, register } from "./projection";
+import { fullGrid } from "./resolution";
 
 /** What happens on the map; columns and rows are of full resolution. */
 export interface MapEvents {
@@ -31,6 +33,8 @@ export interface MapEvents {
   onPixel: (column: number, row: number) => void;
   onHover: (pixel: readonly [number, number] | null) => void;
   onMoved: () => void;
+  /** No street map can be had. */
+  onStreetsLost: () => void;
 }
 
 const FIT_PADDING = [40, 40, 40, 40];
@@ -40,7 +44,7 @@ export class MapView {
   private readonly map: OlMap;
   private readonly land = landLayer(theme());
   private net = netLayer(theme());
-  private readonly streets = streetLayer();
+  private readonly streets: Streets;
   private readonly outlines = new VectorSource();
   private readonly outlineLayer = new VectorLayer({ source: this.outlines, zIndex: 5 });
   private readonly marks = new VectorSource();
@@ -53,9 +57,10 @@ export class MapView {
     readonly target: HTMLElement,
     private readonly events: MapEvents,
   ) {
+    this.streets = new Streets(this.land, () => events.onStreetsLost());
     this.map = new OlMap({
       target,
-      layers: [this.land, this.streets, this.net, this.outlineLayer, this.markLayer],
+      layers: [this.land, this.streets.layer, this.net, this.outlineLayer, this.markLayer],
       view: new View({ center: [0, 0], zoom: 1, maxZoom: 19, enableRotation: false }),
       controls: defaultControls({ rotate: false }).extend([new ScaleLine()]),
       interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
@@ -79,7 +84,7 @@ export class MapView {
   /** Show boxes of blocks whose tiles are not there yet, and outlines of tiles. */
   showOutlines(blocks: readonly Block[], tiles: readonly TileYear[], chosen: string | null): void {
     const boxes = blocks.flatMap((block) =>
-      block.box === null ? [] : [outline(boxRing(block.box), { kind: "block", block: block.id, title: block.title })],
+      block.box === null ? [] : [outline(ringOnMap(block.box), { kind: "block", block: block.id, title: block.title })],
     );
     const rings = tiles.map((tile) =>
       outline(tile.ring, { kind: tile.id === chosen ? "chosen" : "tile", tile: tile.id, title: tile.cell }),
@@ -160,8 +165,7 @@ export class MapView {
   }
 
   setStreets(on: boolean): void {
-    this.streets.setVisible(on);
-    this.land.setVisible(!on);
+    this.streets.show(on);
   }
 
   /** Fit the canvas to its place on the page. */
@@ -205,9 +209,9 @@ function outline(ring: readonly (readonly number[])[], fields: Record<string, st
   return new Feature({ geometry: new Polygon([ring.map((point) => fromLonLat([...point]))]), ...fields });
 }
 
-function boxRing([west, south, east, north]: Box): number[][] {
-  const [low, high] = [clamp(south), clamp(north)];
-  return [[west, low], [east, low], [east, high], [west, high], [west, low]];
+/** A box's outline as far as the map goes. */
+function ringOnMap([west, south, east, north]: Box): [number, number][] {
+  return ringOfBox([west, clamp(south), east, clamp(north)]);
 }
 
 /** The outline of a pixel, and a mark in its middle that can be seen from afar. */
@@ -216,13 +220,6 @@ function pixelMarks(grid: Raster, [column, row]: readonly [number, number], kind
   const ring = corners.map(([x, y]) => fromLonLat(cornerLonLat(grid, column + x, row + y)));
   const middle = new Point(fromLonLat(lonLatOf(grid, column, row)));
   return [new Feature({ geometry: new LineString(ring), kind }), new Feature({ geometry: middle, kind })];
-}
-
-function fullGrid(raster: Raster): Raster {
-  const [a, b, c, d, e, f] = raster.transform;
-  const [across, down] = [raster.width / raster.full.width, raster.height / raster.full.height];
-  const transform: Raster["transform"] = [a * across, b * down, c, d * across, e * down, f];
-  return { ...raster, ...raster.full, transform, level: 0, metres: raster.metres * across };
 }
 
 /** The map's projection ends before the poles. */

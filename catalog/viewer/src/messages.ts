@@ -8,7 +8,13 @@ const ADVICE: Record<Trouble, string> = {
   refused: "Ask whoever keeps the catalog whether it is public.",
   unreachable: "Check the network and the address, then try again.",
   malformed: "Try another tile; whoever keeps the catalog can check it with betaearth audit.",
+  unranged: "No tile of this host can be drawn until it does. `betaearth serve` shows a copy of the catalog meanwhile.",
 };
+/** Sentences that stand below each other; of more, the newest. */
+const SHOWN = 4;
+
+/** Something that can be done about it. */
+type Act = () => void;
 
 export class Messages {
   private readonly main = document.querySelector("main")!;
@@ -25,6 +31,11 @@ export class Messages {
     this.status.textContent = text;
   }
 
+  /** Say something in place of words, if nothing else was said meanwhile. */
+  replace(words: string, text: string): void {
+    if (this.status.textContent === words) this.say(text);
+  }
+
   /** What was begun is done. */
   done(text: string): void {
     this.main.dataset.state = "ready";
@@ -32,12 +43,12 @@ export class Messages {
   }
 
   /** Something could not be had, and the rest goes on. */
-  warn(text: string): void {
-    this.show(text);
+  warn(text: string, again?: Act): void {
+    this.show(text, "", again);
   }
 
   /** Something went wrong; words that nobody planned are shown as they are. */
-  fail(error: unknown, again?: () => void, advice?: string): void {
+  fail(error: unknown, again?: Act, advice?: string): void {
     const message = error instanceof Error ? error.message : String(error);
     const planned = error instanceof ViewerError ? ADVICE[error.kind] : "Load the page anew; if it stays, report it.";
     this.show(message, advice ?? planned, again);
@@ -47,11 +58,29 @@ export class Messages {
     if (!(error instanceof ViewerError)) console.error(error);
   }
 
-  private show(message: string, advice = "", again?: () => void): void {
-    const dismiss = button("Dismiss", () => this.clear(), { class: "quiet" });
-    const actions = el("div", { class: "actions" }, again === undefined ? null : button("Try again", again, { class: "quiet" }), dismiss);
-    this.error.replaceChildren(el("p", {}, message), advice === "" ? "" : el("p", { class: "advice" }, advice), actions);
+  private show(message: string, advice: string, again?: Act): void {
+    this.take(this.told().find(({ dataset }) => dataset["message"] === message));
+    const entry = el("div", { class: "trouble", "data-message": message });
+    const act = (next: Act) => () => {
+      this.take(entry);
+      next();
+    };
+    const retry = again === undefined ? null : button("Try again", act(again), { class: "quiet" });
+    const dismiss = button("Dismiss", act(() => undefined), { class: "quiet" });
+    entry.append(el("p", {}, message), ...(advice === "" ? [] : [el("p", { class: "advice" }, advice)]));
+    entry.append(el("div", { class: "actions" }, retry, dismiss));
+    this.error.append(entry);
+    for (const old of this.told().slice(0, -SHOWN)) this.take(old);
     this.error.hidden = false;
+  }
+
+  private told(): HTMLElement[] {
+    return [...this.error.querySelectorAll<HTMLElement>(".trouble")];
+  }
+
+  private take(entry: HTMLElement | undefined): void {
+    entry?.remove();
+    this.error.hidden = this.told().length === 0;
   }
 
   private clear(): void {

@@ -44,6 +44,14 @@ export interface StacItem extends StacDocument {
   collection?: string;
 }
 
+/** What an address below a catalog's root is of; null where it does not say it. */
+export interface Asked {
+  collection: string | null;
+  year: number | null;
+  /** Id of an Item. */
+  item: string | null;
+}
+
 /** A catalog and the collections that it lists. */
 export interface CatalogInfo {
   /** Of the document that was opened. */
@@ -53,6 +61,8 @@ export interface CatalogInfo {
   collections: CollectionInfo[];
   /** Collections that the catalog lists and that could not be read. */
   failed: ViewerError[];
+  /** What of it the address was of that it was opened by. */
+  asked: Asked;
 }
 
 /** A collection: one network in one version, by years. */
@@ -80,6 +90,14 @@ export interface Block {
 /** Blocks of a year, with the super-blocks that could not be read. */
 export interface Blocks extends Array<Block> {
   failed: ViewerError[];
+  /** Addresses of super-blocks that were not read, as they lie elsewhere. */
+  elsewhere: string[];
+}
+
+/** A cell that was looked at and has nothing to embed, with the sentence that says why. */
+export interface EmptyCell {
+  cell: string;
+  reason: string;
 }
 
 /** A cell in a year that has an embedding. */
@@ -103,6 +121,12 @@ export interface Tiles extends Array<TileYear> {
   failed: ViewerError[];
 }
 
+/** The other years of a tile's cell, with those that could not be read. */
+export interface Siblings {
+  tiles: TileYear[];
+  failed: { year: number; error: ViewerError }[];
+}
+
 /** How the components of an embedding are stored. */
 export type Encoding = "int8" | "float32";
 
@@ -119,7 +143,7 @@ export interface Raster {
   level: number;
   /** Edge of a pixel. */
   metres: number;
-  /** Size of the full resolution, pixels: `column / width * full.width` is a column there. */
+  /** Size of the full resolution, pixels: resolution.ts finds a pixel of it in the level. */
   full: { width: number; height: number };
 }
 
@@ -165,7 +189,7 @@ export interface ReadOptions {
 }
 
 /** Why a document or file could not be used. */
-export type Trouble = "missing" | "refused" | "unreachable" | "malformed";
+export type Trouble = "missing" | "refused" | "unreachable" | "malformed" | "unranged";
 
 /** What went wrong, for a person. */
 export class ViewerError extends Error {

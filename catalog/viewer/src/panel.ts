@@ -2,7 +2,7 @@
 
 import { button, el, labelled, outward, paragraphs } from "./dom";
 import { moveInList } from "./keyboard";
-import type { Block, CatalogInfo, CollectionInfo, TileYear } from "./model";
+import type { Block, CatalogInfo, CollectionInfo, EmptyCell, TileYear } from "./model";
 import { stacBrowser } from "./provenance";
 
 /** What a person does with it. */
@@ -18,6 +18,7 @@ export interface PanelEvents {
 
 /** Entries of a list that are shown at once; more would take longer to go through than to zoom in. */
 const LISTED = 256;
+const SEEN = " The map shows all.";
 
 export class Panel {
   private readonly form: HTMLFormElement;
@@ -30,7 +31,10 @@ export class Panel {
   private readonly tilesPart: HTMLElement;
   private readonly blocksPart: HTMLDetailsElement;
   private readonly tilesNote = el("p", { class: "note" });
+  private readonly blocksNote = el("p", { class: "note" });
   private readonly empty = el("details", { hidden: true });
+  /** What `empty` lists. */
+  private emptyTold = "";
 
   constructor(
     browse: HTMLElement,
@@ -54,7 +58,7 @@ export class Panel {
       this.tiles,
       this.findForm(),
     );
-    this.blocksPart = el("details", { hidden: true }, el("summary", {}, "Blocks of 16 x 16 cells"), this.blocks);
+    this.blocksPart = el("details", { hidden: true }, el("summary", {}, "Blocks of 16 x 16 cells"), this.blocksNote, this.blocks);
     for (const list of [this.tiles, this.blocks]) list.addEventListener("keydown", (event) => moveInList(list, event));
     browse.replaceChildren(this.form, this.fields, this.tilesPart, this.blocksPart, this.empty);
   }
@@ -85,7 +89,8 @@ export class Panel {
   showPlaces(tiles: readonly TileYear[], blocks: readonly Block[], chosen: string | null, note: string): void {
     const focused = this.tiles.contains(document.activeElement) ? document.activeElement?.textContent : null;
     this.tilesPart.hidden = false;
-    this.tilesNote.textContent = note;
+    this.tilesNote.textContent = note === "" ? cut(tiles.length, "tiles", SEEN) : note;
+    this.blocksNote.textContent = cut(blocks.length, "blocks", SEEN);
     this.tiles.replaceChildren(...tiles.slice(0, LISTED).map((tile) => this.tileEntry(tile, chosen)));
     this.blocksPart.hidden = blocks.length === 0;
     this.blocks.replaceChildren(
@@ -96,10 +101,15 @@ export class Panel {
   }
 
   /** List cells that were looked at and have no product, with the reason. */
-  showEmpty(cells: readonly { cell: string; reason: string }[]): void {
+  showEmpty(cells: readonly EmptyCell[]): void {
+    // A list that somebody reads is not built anew for nothing.
+    const told = JSON.stringify(cells);
+    if (this.emptyTold === told) return;
+    this.emptyTold = told;
     this.empty.hidden = cells.length === 0;
     this.empty.replaceChildren(
       el("summary", {}, `Cells without a product: ${cells.length}`),
+      el("p", { class: "note" }, cut(cells.length, "cells")),
       el("ul", {}, ...cells.slice(0, LISTED).map(({ cell, reason }) => el("li", {}, `${cell}: ${reason}`))),
     );
   }
@@ -143,16 +153,27 @@ export class Panel {
     this.about.replaceChildren(
       el("details", {}, el("summary", {}, "About this collection"), ...paragraphs(description), el("p", {}, outward("The collection's document", collection?.url ?? catalog.url))),
       el("p", { class: "switch" }, streets, el("label", { for: "streets" }, "OpenStreetMap background")),
-      el("p", { class: "note" }, "Asks tile.openstreetmap.org for map tiles; nothing else here asks a host but the catalog's own."),
+      el("p", { class: "note" }, "Asks tile.openstreetmap.org for map tiles; everything else is asked of the hosts that the catalog names."),
       browser === null
         ? el("p", { class: "note" }, "STAC Browser shows catalogs that are public over https.")
         : el("p", { class: "note" }, outward("Open in STAC Browser", browser), ", a page of another host."),
     );
   }
 
+  /** The street map is not shown, whatever was switched. */
+  switchStreetsOff(): void {
+    const streets = this.about.querySelector<HTMLInputElement>("#streets");
+    if (streets !== null) streets.checked = false;
+  }
+
   private get streetsOn(): boolean {
     return this.about.querySelector<HTMLInputElement>("#streets")?.checked ?? false;
   }
+}
+
+/** Say that a list is not all there is. */
+function cut(count: number, what: string, elsewhere = ""): string {
+  return count > LISTED ? `The first ${LISTED} of ${count.toLocaleString("en")} ${what} are listed.${elsewhere}` : "";
 }
 
 function options(select: HTMLSelectElement, entries: readonly (readonly [string, string])[], chosen: string | null): void {

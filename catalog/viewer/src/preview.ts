@@ -1,7 +1,7 @@
 /** The preview of a tile, put back where it lies: a PNG has no place of its own. */
 
 import { isAbort } from "./cache";
-import type { Raster, TileYear } from "./model";
+import { ViewerError, type Raster, type TileYear } from "./model";
 import { ask, trouble } from "./requests";
 
 /** Longest edge of a preview, pixels; larger tiles are averaged by a whole factor until they fit. */
@@ -39,7 +39,7 @@ async function picture(href: string, name: string, signal: AbortSignal): Promise
   try {
     return await createImageBitmap(await response.blob());
   } catch (error) {
-    if (isAbort(error)) throw error;
+    if (error instanceof ViewerError || isAbort(error)) throw error;
     throw trouble(`The preview of ${name} is not a picture; try Bands.`, href, "malformed");
   }
 }

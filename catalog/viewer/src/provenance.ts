@@ -10,7 +10,7 @@ import { shell } from "./snippets";
 export function warnings(facts: Facts): string[] {
   return [
     ...(facts.synthetic ? ["Synthetic imagery: a procedural Earth, not an observation of the real one."] : []),
-    ...(facts.trained ? [] : ["Untrained network: a seeded initialisation, whose embeddings carry no learned meaning."]),
+    ...(facts.trained !== false ? [] : ["Untrained network: a seeded initialisation, whose embeddings carry no learned meaning."]),
     ...(facts.trainedOnSynthetic
       ? ["Network trained on synthetic data: what it tells apart says nothing about the real Earth."]
       : []),
@@ -19,7 +19,7 @@ export function warnings(facts: Facts): string[] {
 }
 
 /** Everything that is known of a tile's making. */
-export function provenanceParts(tile: TileYear, report: (error: unknown) => void): Node[] {
+export function provenanceParts(tile: TileYear, report: (words: string) => void): Node[] {
   const facts = factsOf(tile);
   return [
     ...warnings(facts).map((warning) => el("p", { class: "warning", role: "note" }, warning)),
@@ -60,7 +60,7 @@ function sceneWords(facts: Facts): Node[] {
   const parts: Node[] = [el("p", {}, `${words.join("")}.`)];
   if (facts.found !== null && facts.used !== null) {
     const none = facts.rejected.length === 0;
-    parts.push(el("p", {}, `${counted(facts.found, "granule")} found, ${facts.used} used${none ? "." : "; left out:"}`));
+    parts.push(el("p", {}, `${counted(facts.found, "granule")} found, ${facts.used} used${together(facts)}${none ? "." : "; left out:"}`));
     if (!none) parts.push(el("ul", {}, ...facts.rejected.map(({ reason, granules }) => el("li", {}, `${granules} because ${because(reason)}`))));
   }
   if (facts.missing.length > 0) parts.push(el("p", {}, `The source has nothing of: ${facts.missing.join(", ")}.`));
@@ -73,12 +73,19 @@ function sceneWords(facts: Facts): Node[] {
   return parts;
 }
 
+/** A scene is of all granules of one acquisition, so that there may be fewer. */
+function together({ used, scenes }: Facts): string {
+  if (used === null || scenes === null || used === scenes) return "";
+  return ` in ${counted(scenes, "scene")}, as granules of one acquisition are one scene`;
+}
+
 function networkWords(facts: Facts): Node[] {
   if (facts.network === "") return [];
-  const upbringing = facts.trained ? (facts.trainedOnSynthetic ? "trained on synthetic data" : "trained") : "not trained";
+  const learned = facts.trainedOnSynthetic ? "trained on synthetic data" : "trained";
+  const upbringing = facts.trained === null ? "" : `, ${facts.trained ? learned : "not trained"}`;
   const inputs = facts.inputs.length === 0 ? "" : `; takes ${facts.inputs.join(", ")}`;
   return [
-    el("p", {}, "Network ", el("strong", {}, facts.network), `, ${upbringing}${inputs}. Weights from ${facts.weights || "an unnamed file"}.`),
+    el("p", {}, "Network ", el("strong", {}, facts.network), `${upbringing}${inputs}. Weights from ${facts.weights || "an unnamed file"}.`),
   ];
 }
 
@@ -103,10 +110,19 @@ function licenceWords(tile: TileYear, facts: Facts): Node[] {
 function checkWords(tile: TileYear, facts: Facts): Node[] {
   const command = `betaearth reproduce ${shell(tile.url)}`;
   const parts: Node[] = [el("p", {}, "Compute it again from the same granules, and compare:"), code(command, "the command")];
-  if (facts.recipe !== "") {
-    parts.push(el("details", {}, el("summary", {}, "The command that makes it from nothing"), code(facts.recipe, "the recipe")));
+  if (isRecipe(facts.recipe)) {
+    const words = "The command that makes it from nothing, as the catalog gives it";
+    parts.push(el("details", {}, el("summary", {}, words), code(facts.recipe, "the recipe")));
+  } else if (facts.recipe !== "") {
+    parts.push(el("p", {}, "The catalog gives a command that makes it from nothing, which does more than run betaearth: it is not shown."));
   }
   return parts;
+}
+
+/** Whether a stranger's shell text runs betaearth with settings and plain words, and nothing else. */
+export function isRecipe(command: string): boolean {
+  const word = "(?:[\\w@%+=:,./-]|'[^'\\n]*'|\"'\")+";
+  return new RegExp(`^(?:BETAEARTH_[A-Z0-9_]+=${word} )*betaearth(?: ${word})*$`).test(command);
 }
 
 function code(command: string, what: string): HTMLElement {

@@ -1,6 +1,7 @@
 /** Parts of a file over HTTP, as a TIFF reader asks for them. */
 
 import { isAbort } from "./cache";
+import { ViewerError } from "./model";
 import { ask, fileName, shown, trouble, unreachable } from "./requests";
 
 /** Bytes that are read at the start of a file, and at least at once: the directories of a COG lie together. */
@@ -88,9 +89,19 @@ export class RangeSource {
       this.whole = await this.shortFile(response);
       return this.whole.slice(offset, offset + length);
     }
-    const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
-    if (total !== null) this.fileSize = Number(total[1]);
-    return (await this.bytes(response)).slice(0, length);
+    const data = await this.bytes(response);
+    this.note(response.headers.get("content-range"), offset);
+    return data.slice(0, length);
+  }
+
+  /** Take what a host says of a part; one that is not exposed to pages of other origins is null. */
+  private note(said: string | null, offset: number): void {
+    const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/i.exec(said?.trim() ?? "") ?? [];
+    if (start !== undefined && Number(start) !== offset) {
+      const message = `The server of ${shown(this.url)} sent the bytes from ${start} on, and not those from ${offset} on: it has to answer to ranges as they are asked.`;
+      throw trouble(message, this.url, "unranged");
+    }
+    if (total !== undefined && total !== "*") this.fileSize = Number(total);
   }
 
   private async shortFile(response: Response): Promise<ArrayBuffer> {
@@ -100,14 +111,14 @@ export class RangeSource {
     const message =
       `The server of ${shown(this.url)} sends the whole file and not the part that was asked for: ` +
       "it has to answer to ranges (HTTP 206), as `betaearth serve` and object stores do.";
-    throw trouble(message, this.url, "malformed");
+    throw trouble(message, this.url, "unranged");
   }
 
   private async bytes(response: Response): Promise<ArrayBuffer> {
     try {
       return await response.arrayBuffer();
     } catch (error) {
-      if (isAbort(error)) throw error;
+      if (error instanceof ViewerError || isAbort(error)) throw error;
       throw unreachable(this.url);
     }
   }

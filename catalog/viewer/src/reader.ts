@@ -5,6 +5,7 @@ import { byId } from "./dom";
 import type { Picture } from "./layers";
 import { showLegend } from "./legend";
 import type { MapView } from "./map";
+import type { TileYear } from "./model";
 
 export class Reader {
   private picture: Picture | null = null;
@@ -25,12 +26,22 @@ export class Reader {
     return this.picture !== null;
   }
 
+  /** The tile that the picture is of. */
+  get tile(): TileYear | null {
+    return this.picture?.tile ?? null;
+  }
+
   show(picture: Picture): void {
     this.picture = picture;
     this.map.showPicture(picture);
     showLegend(byId("legend"), picture.legend);
     this.card.hidden = false;
     this.update();
+  }
+
+  /** The picture that was to come does not: what is there is what is shown. */
+  stay(): void {
+    if (this.picture !== null) this.map.showPicture(this.picture);
   }
 
   /** Take the picture away; the place of the cursor stays. */

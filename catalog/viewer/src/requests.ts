@@ -2,9 +2,12 @@
 
 import { isAbort } from "./cache";
 import { ViewerError } from "./model";
+import { PATIENCE_MS, Patience } from "./patience";
 
 /** Requests that may be open at once. */
 export const AT_ONCE = 8;
+/** Names that say nothing without the folder. */
+const EVERYWHERE: ReadonlySet<string> = new Set(["catalog.json", "collection.json"]);
 
 /** An address as messages name it: a query may hold a signature, and a name a password. */
 export function shown(url: string): string {
@@ -16,9 +19,11 @@ export function shown(url: string): string {
   }
 }
 
-/** Last part of an address's path, for messages: `embeddings.tif`. */
+/** Last part of an address's path, for messages: `embeddings.tif`; with its folder where every folder has one. */
 export function fileName(url: string): string {
-  return shown(url).replace(/\/+$/, "").split("/").pop() || shown(url);
+  const [host, ...parts] = shown(url).replace(/^\w+:\/\//, "").replace(/\/+$/, "").split("/");
+  const name = parts.at(-1) ?? host;
+  return EVERYWHERE.has(name) ? parts.slice(-2).join("/") : name || shown(url);
 }
 
 /** Make an error about an address. */
@@ -29,29 +34,39 @@ export function trouble(message: string, url: string, kind: ViewerError["kind"])
 /**
  * Ask for an address.
  *
- * @returns an answer whose status says that it worked
- * @throws ViewerError otherwise; the AbortError of the signal
+ * @returns an answer whose status says that it worked; its body fails with a ViewerError where it stops coming
+ * @throws ViewerError otherwise, also where no answer comes in time; the AbortError of the signal
  */
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   if (!/^https?:/i.test(url)) {
     throw trouble(`A browser cannot read ${shown(url)}: only addresses with http:// or https:// can be opened.`, url, "refused");
   }
-  const response = await answered(url, init);
+  const patience = new Patience(init.signal);
+  const response = await answered(url, init, patience);
   if (!response.ok) {
+    patience.stop();
     // What is not read would keep the connection.
     void response.body?.cancel().catch(() => undefined);
     throw refusal(url, response.status);
   }
-  return response;
+  return patience.watch(response, () => silent(url));
 }
 
-async function answered(url: string, init: RequestInit): Promise<Response> {
+async function answered(url: string, init: RequestInit, patience: Patience): Promise<Response> {
   try {
-    return await fetch(url, { credentials: "omit", ...init });
+    return await fetch(url, { credentials: "omit", ...init, signal: patience.signal });
   } catch (error) {
+    patience.stop();
+    if (patience.ended) throw silent(url);
     if (isAbort(error)) throw error;
     throw unreachable(url);
   }
+}
+
+function silent(url: string): ViewerError {
+  const seconds = Math.round(PATIENCE_MS / 1000);
+  const message = `${new URL(url).host} has sent nothing of ${fileName(url)} for ${seconds} s: it may be overloaded, or the connection lost.`;
+  return trouble(message, url, "unreachable");
 }
 
 /** A browser does not tell a host that is down from one that does not allow this page to read it. */

@@ -1,7 +1,8 @@
 /** Code that loads a tile, for copying: addresses filled in, and decoded as its encoding needs. */
 
+import { boxFrom, overlap } from "./box";
 import { copyButton, el } from "./dom";
-import type { CollectionInfo, TileYear } from "./model";
+import type { Box, CollectionInfo, TileYear } from "./model";
 
 export interface Snippet {
   readonly tool: string;
@@ -44,6 +45,8 @@ export function snippetList(snippets: readonly Snippet[]): HTMLElement[] {
   );
 }
 
+const DUCKDB_NOTE =
+  "Searches the table of all Items; walks no catalog. To read over HTTP, DuckDB downloads its extension httpfs once; without a network to it, download the files first.";
 const GDAL_NOTE = "Windows are read over HTTP; the file is not downloaded whole.";
 const QGIS_NOTE = "Layer, Add Layer, Add Raster Layer: give this as the source.";
 
@@ -57,7 +60,7 @@ function betaearth({ tile, pixel: [column, row] }: Looked): string {
 
 vectors = betaearth.open_embeddings(${python(tile.url)})
 part = vectors[:, 100:164, 100:164]  # (band, y, x), unit length, NaN where there is no data
-like = (vectors * vectors[:, ${row}, ${column}]).sum("band")  # cosine with one pixel
+like = (vectors * vectors[:, ${row}, ${column}]).sum("band", skipna=False)  # cosine with one pixel
 `;
 }
 
@@ -65,8 +68,8 @@ function odc(looked: Looked): string {
   const { tile, axes } = looked;
   const decode = isCode(looked)
     ? `
-q = codes[${python(axes[0]!)}].values  # int8, -128 is no data
-value = np.sign(q) * (np.abs(q.astype("float32")) / 127.5) ** 2  # then unit length over 64 bands
+q = codes[${python(axes[0]!)}].astype("float32")
+value = (np.sign(q) * (np.abs(q) / 127.5) ** 2).where(q != -128)  # then unit length over 64 bands
 `
     : `
 value = codes[${python(axes[0]!)}].where(codes[${python(axes[0]!)}] != -9999)  # float32, -9999 is no data
@@ -95,7 +98,7 @@ ${decode}`;
 function duckdb({ tile, collection }: Looked): Snippet[] {
   const parts = Object.values(collection.raw.assets ?? {})
     .filter(({ roles, href }) => roles?.includes("collection-mirror") && href.includes(`year=${tile.year}/`))
-    .filter((asset) => overlaps(asset["betaearth:bbox"], tile.box));
+    .filter((asset) => mayHold(boxFrom(asset["betaearth:bbox"]), tile));
   if (parts.length === 0) return [];
   const [west, south, east, north] = tile.box.map((degrees) => degrees.toFixed(4));
   const code = `import duckdb
@@ -107,7 +110,12 @@ found = items.filter(
 )
 ids = [row[0] for row in found.project("id").fetchall()]
 `;
-  return [{ tool: "DuckDB", code, note: "Searches the table of all Items; walks no catalog." }];
+  return [{ tool: "DuckDB", code, note: DUCKDB_NOTE }];
+}
+
+/** A part that does not say where it lies may hold anything. */
+function mayHold(box: Box | null, tile: TileYear): boolean {
+  return box === null || overlap(box, tile.box);
 }
 
 function gdal(file: string, { axes }: Looked): string {
@@ -115,13 +123,6 @@ function gdal(file: string, { axes }: Looked): string {
   return `gdalinfo ${shell(`/vsicurl/${file}`)}
 gdal_translate ${bands} -srcwin 100 100 64 64 ${shell(`/vsicurl/${file}`)} part.tif
 `;
-}
-
-/** Whether two boxes share ground; a part that does not say where it lies may hold anything. */
-function overlaps(bounds: unknown, [west, south, east, north]: readonly number[]): boolean {
-  if (!Array.isArray(bounds) || bounds.length !== 4) return true;
-  const [w, s, e, n] = bounds as [number, number, number, number];
-  return w > e || (w <= east! && e >= west! && s <= north! && n >= south!);
 }
 
 /** A string for Python: JSON's spelling is Python's, too. */

@@ -1,5 +1,7 @@
 /** What is being looked at, as the address's hash holds it: a view is shared by its address. */
 
+import { BANDS } from "./encoding";
+
 export const LAYERS = ["pca", "bands", "similarity", "change", "observations", "dispersion"] as const;
 export type LayerKind = (typeof LAYERS)[number];
 
@@ -11,9 +13,6 @@ export const LAYER_TITLES: Record<LayerKind, string> = {
   observations: "Observations",
   dispersion: "Dispersion",
 };
-
-/** Number of axes of an embedding. */
-export const AXES = 64;
 
 export interface ViewState {
   /** Address of a catalog; null: the one beside the page. */
@@ -52,7 +51,7 @@ export function parseState(hash: string): ViewState {
     year: year(given.get("year")),
     item: given.get("item") || null,
     layer: LAYERS.find((kind) => kind === layer) ?? "pca",
-    bands: three(whole(given.get("bands"), 3, AXES - 1)),
+    bands: three(whole(given.get("bands"), 3, BANDS - 1)),
     pixel: two(whole(given.get("pixel"), 2, 1e6)),
     against: year(given.get("against")),
   };

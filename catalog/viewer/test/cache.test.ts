@@ -1,9 +1,10 @@
+import { fileURLToPath } from "node:url";
+
 import { expect, it } from "vitest";
 
 import { Lru } from "../src/cache";
 import { decodePixel } from "../src/encoding";
-import { factorOf } from "../src/tiff";
-import { packageFolder } from "../licences";
+import { notice, packageFolder } from "../licences";
 
 it("the cache drops what was used longest ago, and keeps the newest whatever its weight", () => {
   const cache = new Lru<string>(10);
@@ -25,10 +26,11 @@ it("a pixel without a direction is none", () => {
   expect(into[63]).toBeCloseTo(0.125, 7);
 });
 
-it("the pixels of an overview are whole multiples, also where it is rounded up", () => {
-  expect(factorOf(1068, 134)).toBe(8);
-  expect(factorOf(300, 150)).toBe(2);
-  expect(factorOf(1000, 300)).toBeCloseTo(3.333, 3);
+it("a package that brings no licence text has it nevertheless", () => {
+  const text = notice(fileURLToPath(new URL("../node_modules/lerc", import.meta.url)));
+  expect(text).toMatch(/^lerc \S+: Apache-2.0\n\nCopyright [-\d]+ Esri\n/);
+  expect(text).toContain("TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION");
+  expect(() => notice(fileURLToPath(new URL("data/unlicensed", import.meta.url)))).toThrow("nobody 1.0.0");
 });
 
 it("a module's package is the innermost", () => {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { blocksOf, emptyCellsOf, manifestOf, openCatalog, siblingsOf, tilesOf } from "../src/catalog";
+import { blocksOf, emptyCellsOf, openCatalog, tilesOf } from "../src/catalog";
 import { fetchDocument, fetchJson, forgetDocuments } from "../src/documents";
+import { findTile, siblingsOf } from "../src/find";
+import { manifestOf } from "../src/item";
 import { type CollectionInfo, ViewerError } from "../src/model";
 import { BLOCK, COLLECTION, SUPERBLOCK, catalog, putCatalogs, putItem } from "./documents-of";
 import { golden } from "./golden";
@@ -66,6 +68,23 @@ describe("opening", () => {
     expect((await openCatalog(new URL(host.origin).host)).collections).toHaveLength(1);
   });
 
+  it("says what an address below the root is of", async () => {
+    const root = await collection().then(() => `${host.origin}/catalog.json`);
+    const year = `${host.origin}/${COLLECTION}/2021`;
+    const up = (depth: number) => [{ rel: "root", href: `${"../".repeat(depth)}catalog.json` }];
+    const below = `/${COLLECTION}/2021/${SUPERBLOCK}/${BLOCK}`;
+    const item = { type: "Feature", id: "an-item", links: up(5) };
+    const asked = async (address: string) => (await openCatalog(address)).asked;
+    host.put(`${below}/cell/an-item.json`, item);
+    host.put(`${below}/lone/catalog.json`, catalog("lone", up(5)));
+    const copied = { ...item, collection: COLLECTION, links: up(0) };
+    const of = { collection: COLLECTION, year: 2021 };
+    expect(await asked(`${year}/${SUPERBLOCK}/${BLOCK}/cell/an-item.json`)).toEqual({ ...of, item: "an-item" });
+    expect(await asked(`${year}/${SUPERBLOCK}/${BLOCK}/lone/catalog.json`)).toEqual({ ...of, item: null });
+    expect(await asked(host.put("/copied.json", copied))).toEqual({ collection: COLLECTION, year: null, item: "an-item" });
+    expect(await asked(root)).toEqual({ collection: null, year: null, item: null });
+  });
+
   it("keeps what can be read where a collection cannot", async () => {
     await collection();
     const links = [
@@ -107,7 +126,9 @@ describe("going down", () => {
     const seen = async (within: [number, number, number, number]) => (await blocksOf(here, 2021, { within })).length;
     expect(await seen([0, 0, 10, 10])).toBe(0);
     expect(host.asked.filter(({ path }) => path.includes(SUPERBLOCK))).toEqual([]);
+    expect((await blocksOf(here, 2021, { within: [0, 0, 10, 10] })).elsewhere).toHaveLength(1);
     expect(await seen([-114.1, 48.6, -114, 48.7])).toBe(1);
+    expect((await blocksOf(here, 2021, { within: [-114.1, 48.6, -114, 48.7] })).elsewhere).toEqual([]);
     expect(await seen([245.9, 48.6, 246, 48.7])).toBe(1);
   });
 
@@ -156,15 +177,34 @@ describe("going down", () => {
     const here = await collection();
     const tiles = await tilesOf(here, 2021, (await blocksOf(here, 2021))[0]);
     const siblings = await Promise.all(tiles.map((tile) => siblingsOf(tile, here)));
-    expect(siblings.map((found) => found.map(({ cell, year }) => [cell, year]))).toEqual([[], [[CELLS[1], 2022]]]);
+    const found = siblings.map(({ tiles: others }) => others.map(({ cell, year }) => [cell, year]));
+    expect(found).toEqual([[], [[CELLS[1], 2022]]]);
     const gone = host.asked.filter(({ path }) => path.endsWith(`/${CELLS[0].toLowerCase()}_2022.json`));
     expect(gone).toEqual([]);
+  });
+
+  it("another year that cannot be read is named, and does not hide the rest", async () => {
+    const here = await collection();
+    const tile = (await findTile(here, 2021, CELLS[1]))!;
+    host.put(`/${COLLECTION}/2022/catalog.json`, { status: 503, body: "" });
+    const siblings = await siblingsOf(tile, here);
+    expect(siblings.tiles).toEqual([]);
+    expect(siblings.failed.map(({ year, error }) => [year, error.kind])).toEqual([[2022, "unreachable"]]);
   });
 
   it("a manifest is found by its link", async () => {
     const here = await collection();
     const [tile] = await tilesOf(here, 2021, (await blocksOf(here, 2021))[0]);
-    expect(await manifestOf(tile)).toEqual({ outcome: "product", year: 2021 });
+    expect(await manifestOf(tile)).toMatchObject({ outcome: "product", request: { year: 2021 } });
+  });
+
+  it.each([[{ a: 1 }], [[]], [{ request: {}, granules: [] }]])("JSON that is no manifest is not taken for one: %j", async (document) => {
+    const here = await collection();
+    const [tile] = await tilesOf(here, 2021, (await blocksOf(here, 2021))[0]);
+    host.put(new URL(tile.item.links.find(({ rel }) => rel === "via")!.href).pathname, document);
+    const error = await failure(manifestOf(tile));
+    expect(error.kind).toBe("malformed");
+    expect(error.message).toMatch(/^made\.manifest\.json is JSON, but no manifest/);
   });
 
   it("a year that is not there is named with those that are", async () => {
@@ -216,6 +256,11 @@ describe("documents", () => {
     expect(error.kind).toBe("malformed");
     expect(error.message).toMatch(words);
     expect(error.message + error.url).not.toContain("secret");
+  });
+
+  it("of a name that is everywhere is told with its folder", async () => {
+    const address = host.put("/deep/r1-c1/catalog.json", { body: "{" });
+    expect((await failure(fetchDocument(address))).message).toMatch(/^r1-c1\/catalog\.json is no valid JSON/);
   });
 
   it("is asked for once", async () => {

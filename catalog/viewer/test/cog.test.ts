@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { forgetRasters, readBands, readEmbeddings, readQuality, readVector } from "../src/cog";
 import { type Embeddings, type TileYear, ViewerError } from "../src/model";
@@ -133,6 +133,12 @@ it("quality is scaled, and has names for people", async () => {
   });
 });
 
+it("a pixel takes the head of its file and its own block", async () => {
+  await readVector(tile("int8.tif"), 257, 3);
+  const { offset, length } = golden.block;
+  expect(host.asked.map(({ range }) => range)).toEqual(["bytes=0-65535", `bytes=${offset}-${offset + length - 1}`]);
+});
+
 it("a pixel takes few bytes, and what is decoded is not read again", async () => {
   const one = tile("bands.tif");
   await readVector(one, 3, 3);
@@ -173,6 +179,48 @@ it("work is given up by its signal, and who else asked gets it nevertheless", as
   await expect(readEmbeddings(one, { ...FULL, signal: aborter.signal })).rejects.toMatchObject({ name: "AbortError" });
 });
 
+it("a file that is larger than a page's memory is not decoded whole, but pixel by pixel", async () => {
+  const large = tileOf({ embeddings: host.file("/large.tif", "large.tif"), quality: host.file("/quality.tif", "large.tif") });
+  for (const read of [readEmbeddings, readQuality]) {
+    const error: unknown = await read(large).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ViewerError);
+    expect((error as ViewerError).message).toContain("its coarsest resolution has 4000 x 4000 pixels in 64 bands");
+  }
+  expect(await readVector(large, 3999, 3999)).toBeNull();
+});
+
+it.each([
+  ["width", 0x100, 0xffff_fff0, "lie in"],
+  ["width of a block", 0x142, 0xffff_fff0, "its blocks have"],
+  ["bands", 0x115, 65_535, "65535 bands"],
+])("a header that lies about its %s takes no memory", async (_, tag, value, words) => {
+  const body = Uint8Array.from(data("int8.tif"));
+  lie(body, tag, value);
+  const address = host.put("/lies.tif", { body });
+  const lying = tileOf({ embeddings: address, quality: address });
+  const error: unknown = await readQuality(lying, { maxPixels: 1e6 }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ViewerError);
+  expect((error as ViewerError).message).toContain(words);
+  expect((error as ViewerError).message).not.toContain("typed array");
+});
+
+it("a browser that has no memory for a file says so", async () => {
+  const one = tile("int8.tif");
+  const whole = 300 * 270 * 64;
+  const none = class extends Float32Array {
+    constructor(length: number) {
+      if (length === whole) throw new RangeError("Array buffer allocation failed");
+      super(length);
+    }
+  };
+  vi.stubGlobal("Float32Array", none);
+  await expect(readEmbeddings(one, FULL)).rejects.toMatchObject({
+    name: "ViewerError",
+    message: "This browser has no memory for the 300 x 270 pixels of int8.tif.",
+  });
+  vi.unstubAllGlobals();
+});
+
 describe("in words", () => {
   async function failure(work: Promise<unknown>): Promise<ViewerError> {
     const error = await work.then(
@@ -202,7 +250,7 @@ describe("in words", () => {
   it("a host that ignores ranges", async () => {
     const body = new Uint8Array(2 * 1024 * 1024);
     const error = await failure(readEmbeddings(broken({ body, ranges: false })));
-    expect(error).toMatchObject({ kind: "malformed" });
+    expect(error).toMatchObject({ kind: "unranged" });
     expect(error.message).toContain("has to answer to ranges");
   });
 
@@ -266,5 +314,17 @@ function expectVector(read: Embeddings, column: number, row: number, vector: num
   expect(read.valid[pixel]).toBe(Number(vector !== null));
   for (let band = 0; band < 64; band++) {
     expect(read.vectors[pixel * 64 + band]).toBeCloseTo(vector?.[band] ?? 0, 6);
+  }
+}
+
+/** Write another number into the first directory of a little-endian file. */
+function lie(file: Uint8Array, tag: number, value: number): void {
+  const view = new DataView(file.buffer);
+  const directory = view.getUint32(4, true);
+  for (let entry = 0; entry < view.getUint16(directory, true); entry++) {
+    const at = directory + 2 + entry * 12;
+    if (view.getUint16(at, true) !== tag) continue;
+    if (view.getUint16(at + 2, true) === 3 && value > 65_535) view.setUint16(at + 2, 4, true);
+    view.setUint32(at + 8, value, true);
   }
 }

@@ -19,7 +19,7 @@ export function putItem(host: Host, year: number, cell: string, files: CellFiles
   const folder = `/${COLLECTION}/${year}/${SUPERBLOCK}/${BLOCK}/${cell.toLowerCase()}`;
   host.file(`${folder}/0123456789ab/embeddings.tif`, files.embeddings);
   if (files.quality) host.file(`${folder}/0123456789ab/quality.tif`, files.quality);
-  host.put(`${folder}/made.manifest.json`, { outcome: "product", year });
+  host.put(`${folder}/made.manifest.json`, { outcome: "product", request: { year }, granules: [], scenes: [] });
   return host.put(`${folder}/${COLLECTION}_${cell.toLowerCase()}_${year}.json`, itemDocument(year, cell, more));
 }
 

@@ -29,10 +29,14 @@ from betaearth.products.keys import block_name, superblock_name
 DATA = Path(__file__).parent / "data"
 SHAPE = (270, 300)
 """(y, x): more than a block, so that there are four of them and an overview; no multiple of two blocks."""
+ODD_SHAPE = (9, 517)
+"""(y, x): no multiple of its overviews' factors 2 and 4, which are rounded up to 3 x 130 pixels."""
 PATCH = 30
 """Edge of areas of one vector, pixels: the files stay small."""
 PIXELS = [(0, 0), (12, 34), (255, 255), (256, 256), (299, 269), (257, 3), (100, 200), (45, 75)]
 """(column, row)."""
+ODD_PIXELS = [(0, 0), (12, 3), (516, 8), (515, 7), (511, 4), (387, 3), (260, 5)]
+"""Where a coarse pixel that was found by the ratio of the sizes would be its neighbour, among them."""
 CELLS = [
     (10_000.0, "0U_0R"),
     (10_000.0, "433U_1046R"),
@@ -47,18 +51,23 @@ def main() -> None:
     DATA.mkdir(exist_ok=True)
     grid = PixelGrid(32633, 500_040.0, 5_400_000.0, SHAPE[1], SHAPE[0], 10.0)
     first, second = embedding(seed=1), embedding(seed=2)
+    odd_grid = PixelGrid(32633, 500_040.0, 5_400_000.0, ODD_SHAPE[1], ODD_SHAPE[0], 10.0)
     with tempfile.TemporaryDirectory() as folder:
         write(DATA / "int8.tif", "int8", first, grid, Path(folder))
         write(DATA / "int8-later.tif", "int8", second, grid, Path(folder))
         write(DATA / "float32.tif", "float32", first, grid, Path(folder))
         write(DATA / "quality.tif", "quality", first, grid, Path(folder))
+        write(DATA / "odd.tif", "int8", embedding(seed=3, shape=ODD_SHAPE, patch=5), odd_grid, Path(folder))
     band_interleaved(DATA / "int8.tif", DATA / "bands.tif")
+    without_overviews(DATA / "large.tif")
     golden = {
         "shape": SHAPE,
         "transform": [grid.resolution, 0, grid.west, 0, -grid.resolution, grid.north],
         "crs": f"EPSG:{grid.epsg}",
         "ring": footprint(grid),
         "files": {name: levels(DATA / f"{name}.tif") for name in ("int8", "float32", "int8-later")},
+        "block": block(DATA / "int8.tif", 1, 0),
+        "odd": levels(DATA / "odd.tif", ODD_PIXELS, count=3),
         "change": changes(DATA / "int8.tif", DATA / "int8-later.tif"),
         "quality": quality(DATA / "quality.tif"),
         "blocks": blocks(),
@@ -69,18 +78,18 @@ def main() -> None:
     (DATA / "golden.json").write_text(json.dumps(golden, allow_nan=False) + "\n")
 
 
-def embedding(seed: int) -> Embedding:
+def embedding(seed: int, shape: tuple[int, int] = SHAPE, patch: int = PATCH) -> Embedding:
     """Make areas of one vector each, some without."""
     random = np.random.default_rng(seed)
-    patches = (-(-SHAPE[0] // PATCH), -(-SHAPE[1] // PATCH))
+    patches = (-(-shape[0] // patch), -(-shape[1] // patch))
 
     def spread(values: NDArray[Any]) -> NDArray[Any]:
-        return values.repeat(PATCH, 0).repeat(PATCH, 1)[: SHAPE[0], : SHAPE[1]]
+        return values.repeat(patch, 0).repeat(patch, 1)[: shape[0], : shape[1]]
 
     vectors = random.normal(size=(*patches, DIMENSIONS))
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     count = random.integers(1, 30, size=patches).astype(np.uint16)
-    count[2, 3] = count[0, 0] = 0
+    count[min(2, patches[0] - 1), 3] = count[0, 0] = 0
     vectors[count == 0] = 0
     dispersion = np.where(count > 0, random.uniform(0, 0.6, size=patches), 0).astype(np.float32)
     return Embedding(spread(vectors.astype(np.float32)), spread(count), spread(dispersion))
@@ -104,6 +113,15 @@ def band_interleaved(source: Path, path: Path) -> None:
             copy.write(file.read())
 
 
+def without_overviews(path: Path) -> None:
+    """Write a file of many pixels that holds none of them, and nothing coarser."""
+    profile = {"driver": "GTiff", "width": 4000, "height": 4000, "count": DIMENSIONS, "dtype": "int8", "nodata": -128}
+    layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "pixel", "SPARSE_OK": "TRUE"}
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500_040, 0, -10, 5_400_000)}
+    with rasterio.open(path, "w", **profile, **layout, **place, compress="zstd"):
+        pass
+
+
 def vectors_of(path: Path, level: int) -> NDArray[np.float64]:
     """Decode by numpy: (y, x, band), NaN where there is no data."""
     options = {} if level == 0 else {"overview_level": level - 1}
@@ -118,13 +136,13 @@ def vectors_of(path: Path, level: int) -> NDArray[np.float64]:
     return unit
 
 
-def levels(path: Path) -> list[dict[str, Any]]:
-    """Describe the resolutions of a file at some pixels, and their cosines to one vector."""
+def levels(path: Path, pixels: list[tuple[int, int]] = PIXELS, count: int = 2) -> list[dict[str, Any]]:
+    """Describe the resolutions of a file at some pixels, and their cosines to the vector of the second one."""
     found = []
-    query = vectors_of(path, 0)[PIXELS[1][1], PIXELS[1][0]]
-    for level in (0, 1):
+    query = vectors_of(path, 0)[pixels[1][1], pixels[1][0]]
+    for level in range(count):
         vectors = vectors_of(path, level)
-        at = [(column >> level, row >> level) for column, row in PIXELS]
+        at = [(column >> level, row >> level) for column, row in pixels]
         cosines = vectors @ query
         found.append(
             {
@@ -145,6 +163,15 @@ def levels(path: Path) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def block(path: Path, across: int, down: int) -> dict[str, int]:
+    """Where a block lies in a file, by GDAL."""
+    with rasterio.open(path) as file:
+        place = {
+            name: file.get_tag_item(f"BLOCK_{name}_{across}_{down}", "TIFF", bidx=1) for name in ("OFFSET", "SIZE")
+        }
+    return {"offset": int(place["OFFSET"]), "length": int(place["SIZE"])}
 
 
 def changes(one: Path, other: Path) -> dict[str, Any]:

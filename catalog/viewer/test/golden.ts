@@ -17,6 +17,10 @@ export interface Golden {
   crs: string;
   ring: [number, number][];
   files: Record<"int8" | "float32" | "int8-later", GoldenLevel[]>;
+  /** Bytes of the block in int8.tif of column 256 and row 0. */
+  block: { offset: number; length: number };
+  /** A file of a size that its overviews do not divide: all its resolutions. */
+  odd: GoldenLevel[];
   change: { sum: number; pixels: (number | null)[] };
   quality: { name: string; sum: number; pixels: (number | null)[] }[];
   blocks: { name: string; superblock: string; spacing: number; box: [number, number, number, number] }[];

@@ -4,7 +4,17 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 
-export type Answer = { status?: number; body: Uint8Array | string; type?: string; ranges?: boolean; redirect?: string };
+export interface Answer {
+  status?: number;
+  body: Uint8Array | string;
+  type?: string;
+  ranges?: boolean;
+  redirect?: string;
+  /** Bytes by which each part lies beside the one that was asked for. */
+  beside?: number;
+  /** Parts from this byte on are never sent. */
+  silentFrom?: number;
+}
 
 export class Host {
   /** Requests that were made: path and range. */
@@ -60,7 +70,9 @@ export class Host {
       const headers = { "content-type": type, "content-length": body.length };
       return void response.writeHead(answer.status ?? 200, headers).end(body);
     }
-    const [start, stop] = [Number(asked[1]), Math.min(Number(asked[2]) + 1, body.length)];
+    if (Number(asked[1]) >= (answer.silentFrom ?? Infinity)) return;
+    const beside = answer.beside ?? 0;
+    const [start, stop] = [Number(asked[1]) + beside, Math.min(Number(asked[2]) + 1 + beside, body.length)];
     if (start >= body.length) return void response.writeHead(416).end();
     response.writeHead(answer.status ?? 206, {
       "content-type": type,

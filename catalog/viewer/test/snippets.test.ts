@@ -33,6 +33,10 @@ describe("snippets", () => {
     expect(codeFor("betaearth", {})).toContain("vectors[:, 34, 12]");
   });
 
+  it("leave pixels without an embedding without a cosine", () => {
+    expect(codeFor("betaearth", {})).toContain('.sum("band", skipna=False)');
+  });
+
   it("search the parts of the mirror that can hold the tile", () => {
     const part = (name: string, year: number, bbox: number[]) => ({
       href: `https://example.org/items/year=${year}/${name}.parquet`,
@@ -53,4 +57,11 @@ describe("snippets", () => {
 it("quotes words for a shell", () => {
   expect(shell("https://example.org/x.json")).toBe("https://example.org/x.json");
   expect(shell("it's $HOME")).toBe(`'it'\\''s $HOME'`);
+});
+
+it("says that DuckDB has to fetch something to read over HTTP", () => {
+  const assets = { part: { href: "https://example.org/items/year=2021/a.parquet", roles: ["collection-mirror"] } };
+  const collection = { raw: { assets } } as unknown as CollectionInfo;
+  const looked = { tile: tileOf({}), collection, axes: ["A01", "A16", "A09"], pixel: [12, 34] as const };
+  expect(snippetsOf(looked).find(({ tool }) => tool === "DuckDB")?.note).toContain("httpfs");
 });
