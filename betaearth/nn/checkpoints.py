@@ -12,11 +12,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from betaearth.errors import ConfigError
+from betaearth.errors import ConfigError, DataError
 from betaearth.nn.plain_files import is_stored, read_pickle, read_safetensors
-from betaearth.nn.variants import Family, named_variant
+from betaearth.nn.variants import Family, Variant, named_variant
 from betaearth.nn.weight_files import CONFIG_NAME, WeightsConfig, declared_by, read_config
-from betaearth.nn.weights import TIME_PREFIX
+from betaearth.nn.weights import TIME_PREFIX, shapes_of
 
 MARKERS = {
     Family.SEGFORMER: "s2l1c_encoder.encoder.patch_embed1.proj.weight",
@@ -120,7 +120,17 @@ def choose_network(checkpoint: Checkpoint, *, variant: str | None = None, prefix
 
     Raises:
         ConfigError: there is none, or none of that kind, or several will do; what there is is listed.
+        DataError: the one that is chosen has other tensors than the variant that it is to be.
     """
+    chosen = _chosen(checkpoint, variant, prefix)
+    released = named_variant(variant) if variant else None
+    if released is not None and released.family is checkpoint.networks()[chosen]:
+        _check_tensors(checkpoint, chosen, released)
+    return chosen
+
+
+def _chosen(checkpoint: Checkpoint, variant: str | None, prefix: str | None) -> str:
+    """Choose a network by its prefix, or by its kind."""
     networks = checkpoint.networks()
     listed = ", ".join(f"{prefix or '(none)'} {_words(checkpoint, prefix)}" for prefix in networks)
     if not networks:
@@ -143,6 +153,25 @@ def choose_network(checkpoint: Checkpoint, *, variant: str | None = None, prefix
         f"{checkpoint.path} holds {len(found)} networks that {meant}: choose one by --prefix; by prefix there "
         f"are {listed}"
     )
+
+
+def _check_tensors(checkpoint: Checkpoint, prefix: str, variant: Variant) -> None:
+    """Check that a network has the tensors of a variant, whose name promises them.
+
+    Raises:
+        DataError: it has not; the first difference is named.
+    """
+    found, wanted = checkpoint.below(prefix), shapes_of(variant)
+    if wanted is None or has_film(found) != variant.doy:  # which `identify` refuses in words of its own
+        return
+    for key in [*wanted, *(key for key in found if key not in wanted)]:
+        have = tuple(found[key].shape) if key in found else None
+        if have != wanted.get(key):
+            raise DataError(
+                f"{checkpoint.path}: the network{f' {prefix!r}' if prefix else ''} is not {variant.name}: {key} is "
+                f"{have or 'missing'}, and {wanted.get(key) or 'not there'} in {variant.name}; give it a name of your "
+                "own by --variant"
+            )
 
 
 def _may_be(checkpoint: Checkpoint, prefix: str, variant: str | None) -> bool:

@@ -24,6 +24,8 @@ SUFFIXES = (".safetensors", ".pt")
 CONFIG_NAME = "config.json"
 FORMAT = "betaearth-weights/1"
 DEMO = "demo"
+VARIANT_NAME = r"^[a-z0-9][a-z0-9-]*$"
+"""What weights may be called."""
 
 Sizes = tuple[int, int, int, int]
 
@@ -63,13 +65,15 @@ class WeightsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["betaearth-weights/1"]
-    variant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    variant: Annotated[str, Field(pattern=VARIANT_NAME)]
     """One of `VARIANTS`, or a user's own."""
     family: Family
     trained: bool
     any_subset: bool
     """Whether it was made for any subset of its inputs, and so for one sensor at a time."""
     licence: str
+    inputs: Annotated[tuple[Literal["s2_l1c", "s2_l2a", "s1", "dem"], ...], Field(min_length=1)] | None = None
+    """Those that it learned from; None for all that its network takes."""
     network: NetworkSizes | None = None
     """None for the sizes of the released variants."""
     architecture: str | None = None
@@ -144,7 +148,7 @@ def find_weights(name_or_path: str | Path) -> WeightFile:
         return _weight_file(Path(str(files("betaearth.nn") / DEMO)), f"betaearth/nn/{DEMO}/{FILE_NAMES[0]}", DEMO)
     path = Path(name_or_path)
     if not path.exists():
-        raise ConfigError(_missing(str(name_or_path)))
+        raise ConfigError(_missing(name_or_path))
     variant = named_variant(str(name_or_path))
     return _weight_file(path, None, variant.name if variant else None)
 
@@ -167,7 +171,20 @@ def _weight_file(path: Path, origin: str | None, name: str | None) -> WeightFile
     return WeightFile(file, fetched.origin, config, declared, named, fetched)
 
 
-def _missing(name: str) -> str:
+def is_path(name: str | Path) -> bool:
+    """Whether a name of weights can only be a path: no hub id begins so, ends so, or has as many parts."""
+    said = str(name)
+    spelled = said.startswith(("/", "./", "../", "~")) or said.count("/") > 1 or said.endswith(("/", *SUFFIXES))
+    return isinstance(name, Path) or spelled
+
+
+def _missing(name: str | Path) -> str:
+    if is_path(name):
+        return (
+            f"{name}: no such file or folder, and a path is neither a variant nor a hub id; give a file of weights, or "
+            f"a folder that holds {FILE_NAMES[0]} and {CONFIG_NAME}"
+        )
+    name = str(name)
     variant = named_variant(name)
     wanted = f"a folder that holds {FILE_NAMES[0]} and {CONFIG_NAME}"
     if variant is None:

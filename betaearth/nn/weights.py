@@ -6,7 +6,7 @@ Nothing is ever unpickled but plain tensors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,8 +26,8 @@ from betaearth.nn.segformer import (
     SegFormer,
     SegFormerConfig,
 )
-from betaearth.nn.variants import ALL_INPUTS, CUSTOM, S2_L1C, S2_L2A, Family, Variant, named_variant
-from betaearth.nn.weight_files import NetworkSizes, WeightFile, find_weights
+from betaearth.nn.variants import Family, Variant
+from betaearth.nn.weight_files import CONFIG_NAME, FORMAT, NetworkSizes, WeightFile, find_weights
 
 TIME_PREFIX = "time_cond."
 PREFIXES = {Family.DINOV3: "dpt_head.", Family.SEGFORMER: "fusion.", Family.RGB_ONLY: "head."}
@@ -126,75 +126,6 @@ def family_of(weights: LoadedWeights) -> Family:
     )
 
 
-def identify(weights: LoadedWeights) -> Variant:
-    """Tell which variant the weights are; those that nothing names become `CUSTOM`.
-
-    Raises:
-        ConfigError: they are of no known network, or not of the network that their name stands for.
-    """
-    family = family_of(weights)
-    declared = weights.file.declared
-    doy = any(key.startswith(TIME_PREFIX) for key in weights.tensors)
-    known = named_variant(weights.file.name) if weights.file.name else None
-    tensors = head_tensors(weights.tensors) if family is Family.DINOV3 else weights.tensors
-    parameters = sum(t.numel() for key, t in tensors.items() if not key.endswith(".freqs"))
-    if known is None:
-        return Variant(
-            name=weights.file.name or CUSTOM,
-            repo=None,
-            family=family,
-            inputs=(S2_L1C, S2_L2A) if family is Family.RGB_ONLY else ALL_INPUTS,
-            any_subset=declared.any_subset if declared else family is Family.RGB_ONLY,
-            doy=doy,
-            parameters=parameters,
-            tensors=len(tensors),
-            licence=declared.licence if declared else "unknown",
-            trained=declared.trained if declared else True,
-            trained_on_synthetic=declared.learned_synthetic if declared else False,
-        )
-    if (known.family, known.doy) != (family, doy):
-        raise ConfigError(
-            f"{weights.file.path} is named {known.name} ({known.family}, {_film_words(known.doy)}), but its "
-            f"keys are those of {family}, {_film_words(doy)}"
-        )
-    if known.backbone:
-        check_backbone_name(known.backbone, head_config(tensors, weights.file.path).dim, weights.file.path)
-    if declared is None:
-        return known
-    return replace(
-        known,
-        parameters=parameters,  # which differ where the configuration has sizes of its own
-        tensors=len(tensors),
-        trained=declared.trained,
-        trained_on_synthetic=declared.learned_synthetic,
-        any_subset=declared.any_subset,
-        licence=declared.licence,
-    )
-
-
-def identify_as(weights: LoadedWeights, asked: Variant | None) -> Variant:
-    """Tell which variant the weights are, and that it is the one that was asked for by its name.
-
-    Raises:
-        ConfigError: see `identify`; or it is another one.
-    """
-    variant = identify(weights)
-    if asked and asked.name != variant.name:
-        raise ConfigError(f"{weights.file.path} declares that it is {variant.name}, not {asked.name}")
-    return variant
-
-
-def check_network(file: WeightFile, asked: Variant | None) -> None:
-    """Check that a file of weights loads, as the variant that was asked for.
-
-    Raises:
-        ConfigError: it does not, or it is another one.
-    """
-    weights = load_state_dict(file)
-    identify_as(weights, asked)
-    build_network(weights)
-
-
 def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
     """Build the network that the weights belong to and load them, in evaluation mode.
 
@@ -212,8 +143,23 @@ def build_network(weights: LoadedWeights) -> EmbeddingNetwork:
     with torch.device("meta"):
         network: EmbeddingNetwork
         network = RGBOnly(config) if family is Family.RGB_ONLY else SegFormer(config)
-    load_into(network, weights.tensors, weights.file.path)
+    try:
+        load_into(network, weights.tensors, weights.file.path)
+    except ConfigError as error:
+        if weights.file.declared is not None:
+            raise
+        raise ConfigError(f"{error}. {_undeclared(weights.file)}") from error
     return network.eval().requires_grad_(False)
+
+
+def _undeclared(file: WeightFile) -> str:
+    """Say what was looked for beside a file of weights whose sizes nobody says."""
+    beside = file.path.parent / CONFIG_NAME
+    found = f"{beside} is not of format {FORMAT}" if file.config else f"{beside} is not there"
+    return (
+        f"{found}, so the sizes of the released networks were taken: put the {CONFIG_NAME} beside the file that it was "
+        "exported with, or export it anew from its training checkpoint (`betaearth models export`)"
+    )
 
 
 def _build_head(weights: LoadedWeights) -> DINOv3:
@@ -258,6 +204,18 @@ def segformer_config(
     )
 
 
+def shapes_of(variant: Variant) -> dict[str, tuple[int, ...]] | None:
+    """List the tensors of a variant's network, key to shape; None of a DINOv3 head, whose backbone says its sizes."""
+    if variant.family is Family.DINOV3:
+        return None
+    modalities = RGB_MODALITY if variant.family is Family.RGB_ONLY else FOUR_MODALITIES
+    declared = find_weights(variant.name).declared if variant.repo is None else None
+    config = segformer_config(declared.network if declared else None, modalities=modalities, film=variant.doy)
+    with torch.device("meta"):
+        network = RGBOnly(config) if variant.family is Family.RGB_ONLY else SegFormer(config)
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], where: object) -> None:
     """Make the tensors the network's parameters; `where` is what a message calls them.
 
@@ -287,7 +245,3 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], where: object) 
 
 def _some(keys: list[str]) -> str:
     return ", ".join(keys[:SHOWN]) + (", ..." if len(keys) > SHOWN else "")
-
-
-def _film_words(doy: bool) -> str:
-    return "with a date" if doy else "without a date"

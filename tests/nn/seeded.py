@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from betaearth.nn.demo import CONFIG
-from betaearth.nn.segformer import SegFormer
+from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormer, SegFormerConfig
 from betaearth.nn.variants import VARIANTS
 from betaearth.nn.weight_files import CONFIG_NAME, DEMO, FILE_NAMES, FORMAT, NetworkSizes, WeightsConfig
 
@@ -141,3 +141,22 @@ def _take_away(layer: nn.Conv2d, outputs: Tensor) -> None:
     """Make the outputs' mean per channel zero by the layer's bias."""
     assert layer.bias is not None
     layer.bias.sub_(outputs.mean((0, 2, 3)).round(decimals=DECIMALS))
+
+
+def rewrite_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def rgb_tensors() -> dict[str, Tensor]:
+    """Small RGB weights; the sizes are those of the demo."""
+    torch.manual_seed(0)
+    config = SegFormerConfig(
+        modalities=RGB_MODALITY,
+        mit=CONFIG.mit,
+        pyramid=CONFIG.pyramid,
+        segmentation=CONFIG.segmentation,
+        groups=CONFIG.groups,
+        features=CONFIG.features,
+    )
+    return dict(RGBOnly(config).state_dict())

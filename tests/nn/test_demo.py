@@ -15,10 +15,11 @@ from torch import Tensor
 
 from betaearth import BetaEarth
 from betaearth.nn.demo import CONFIG
+from betaearth.nn.identity import identify
 from betaearth.nn.segformer import SegFormer
 from betaearth.nn.variants import VARIANTS
 from betaearth.nn.weight_files import WeightsConfig, find_weights
-from betaearth.nn.weights import identify, load_state_dict
+from betaearth.nn.weights import load_state_dict
 from betaearth.products.quantise import decode
 from betaearth.training.chips import CellYear
 from betaearth.training.earth import synthetic_cells

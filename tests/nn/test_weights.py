@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 import zipfile
@@ -16,32 +15,11 @@ import torch
 from torch import Tensor
 
 from betaearth.errors import ConfigError
-from betaearth.nn.demo import CONFIG
-from betaearth.nn.dinov3 import DINOv3, DINOv3Config
-from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormer, SegFormerConfig
-from betaearth.nn.variants import VARIANTS, Family
-from betaearth.nn.weight_files import find_weights
-from betaearth.nn.weights import build_network, identify, load_into, load_state_dict
-from tests.dinov3 import seeded_head
-
-
-def rewrite_config(folder: Path, **changes: object) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def rgb_tensors() -> dict[str, Tensor]:
-    """Small RGB weights; the sizes are those of the demo."""
-    torch.manual_seed(0)
-    config = SegFormerConfig(
-        modalities=RGB_MODALITY,
-        mit=CONFIG.mit,
-        pyramid=CONFIG.pyramid,
-        segmentation=CONFIG.segmentation,
-        groups=CONFIG.groups,
-        features=CONFIG.features,
-    )
-    return dict(RGBOnly(config).state_dict())
+from betaearth.nn.identity import identify
+from betaearth.nn.segformer import SegFormer
+from betaearth.nn.weight_files import find_weights, is_path
+from betaearth.nn.weights import build_network, load_into, load_state_dict
+from tests.nn.seeded import rewrite_config, rgb_tensors
 
 
 class TestFinding:
@@ -90,8 +68,10 @@ class TestFinding:
         assert find_weights(weights_folder).origin == "model.safetensors"
 
     def test_what_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"neither a variant .*robust.* nor a file or folder"):
+        with pytest.raises(ConfigError, match=r"nothing: no such file or folder, .*give a file of weights"):
             find_weights(tmp_path / "nothing")
+        with pytest.raises(ConfigError, match=r"neither a variant .*robust.* nor a file or folder"):
+            find_weights("nothing")
         with pytest.raises(ConfigError, match="holds no weights"):
             find_weights(tmp_path)
         (tmp_path / "model.onnx").write_bytes(b"")
@@ -243,50 +223,34 @@ class TestFitting:
             assert torch.equal(dated, whole({"s1": images["s1"]}, None))
 
 
-class TestIdentifying:
-    def test_demo(self) -> None:
-        assert identify(load_state_dict("demo")) == VARIANTS["demo"]
+@pytest.mark.parametrize("name", ["./x", "../x", "/x", "~/x", "~x", "a/b/c", "a/", "model.pt", Path("a/b")])
+def test_what_can_only_be_a_path(name: str | Path) -> None:
+    assert is_path(name)
 
-    def test_weights_that_nothing_names_are_custom_and_promise_nothing(self, weights_folder: Path) -> None:
+
+@pytest.mark.parametrize("name", ["robust", "asterisk-labs/betaearth-rgb-only", "someone/x.y", "demo"])
+def test_what_may_be_a_hub_id_or_a_variant(name: str) -> None:
+    assert not is_path(name)
+
+
+class TestSizesThatNobodySays:
+    def test_it_is_said_what_was_looked_for(self, weights_folder: Path) -> None:
         (weights_folder / "config.json").unlink()
-        variant = identify(load_state_dict(weights_folder))
-        assert (variant.name, variant.family, variant.any_subset) == ("custom", Family.SEGFORMER, False)
-        assert (variant.parameters, variant.tensors) == (VARIANTS["demo"].parameters, 531)
+        with pytest.raises(ConfigError, match=r"does not fit a SegFormer .*of another shape") as said:
+            build_network(load_state_dict(weights_folder))
+        assert f"{weights_folder / 'config.json'} is not there, so the sizes of the released networks" in str(
+            said.value
+        )
+        assert "put the config.json beside the file that it was exported with" in str(said.value)
 
-    def test_a_users_own_variant_is_what_its_config_says(self, weights_folder: Path) -> None:
-        rewrite_config(weights_folder, variant="vineyards", trained=True, licence="MIT")
-        variant = identify(load_state_dict(weights_folder))
-        assert (variant.name, variant.trained, variant.any_subset, variant.licence) == ("vineyards", True, True, "MIT")
+    def test_a_config_of_another_format_says_no_sizes(self, weights_folder: Path) -> None:
+        (weights_folder / "config.json").write_text('{"architecture": "segformer"}')
+        with pytest.raises(ConfigError, match=r"config\.json is not of format betaearth-weights/1, so the sizes"):
+            build_network(load_state_dict(weights_folder))
 
-    def test_rgb_weights_are_told_by_their_keys(self, weights_folder: Path) -> None:
-        safetensors.torch.save_file(rgb_tensors(), weights_folder / "model.safetensors")
-        rewrite_config(weights_folder, variant="mine", family="rgb-only")
-        weights = load_state_dict(weights_folder)
-        assert identify(weights).inputs == ("s2_l1c", "s2_l2a")
-        assert isinstance(build_network(weights), RGBOnly)
-
-    def test_a_name_that_the_keys_contradict_is_refused(self, weights_folder: Path) -> None:
-        safetensors.torch.save_file(rgb_tensors(), weights_folder / "model.safetensors")
-        with pytest.raises(ConfigError, match="declares segformer, but its keys are those of rgb-only"):
-            identify(load_state_dict(weights_folder))
-        (weights_folder / "config.json").unlink()
-        renamed = weights_folder.rename(weights_folder.parent / "betaearth-segformer-film-robust")
-        with pytest.raises(ConfigError, match=r"named robust .*but its keys are those of rgb-only"):
-            identify(load_state_dict(renamed))
-
-    def test_a_dinov3_head_is_loaded_without_its_backbone(self, tmp_path: Path) -> None:
-        head = seeded_head(DINOv3Config(dim=384))
-        torch.save({**head.state_dict(), "backbone.norm.weight": torch.ones(384)}, tmp_path / "model.pt")
-        (tmp_path / "config.json").write_text('{"architecture": "dinov3_vits16"}')
-        weights = load_state_dict(tmp_path)
-        variant = identify(weights)
-        assert (variant.family, variant.parameters, variant.tensors) == (Family.DINOV3, 1_767_232, 54)
-        network = build_network(weights)
-        assert isinstance(network, DINOv3)
-        assert network.backbone is None
-        assert all(torch.equal(value, head.state_dict()[key]) for key, value in network.state_dict().items())
-
-    def test_a_dinov3_head_of_one_number_is_none(self, tmp_path: Path) -> None:
-        torch.save({"dpt_head.projections.0.weight": torch.ones(1)}, tmp_path / "model.pt")
-        with pytest.raises(ConfigError, match=r"not a whole DINOv3 head: .* has shape \(1,\)"):
-            build_network(load_state_dict(tmp_path))
+    def test_where_they_are_said_the_file_is_wrong(self, weights_folder: Path) -> None:
+        tensors = safetensors.torch.load_file(weights_folder / "model.safetensors")
+        tensors.popitem()
+        safetensors.torch.save_file(tensors, weights_folder / "model.safetensors")
+        with pytest.raises(ConfigError, match=r"1 missing \([^)]*\)$"):
+            build_network(load_state_dict(weights_folder))
