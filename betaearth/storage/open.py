@@ -96,6 +96,8 @@ def open_folder(uri: str, *, make: bool = True) -> FolderStore:
 
 
 def _no_folder(uri: str) -> ConfigError:
+    if _folder_of(uri).is_file():
+        return ConfigError(f"{uri} is no store but a file: give the folder around its catalog.json")
     return ConfigError(f"{uri} is no store: there is no such folder; give one that `betaearth run` has written")
 
 

@@ -82,14 +82,14 @@ class Batches:
             data: that the rows are of.
             rows: chips to learn from.
             batch_size: chips of this process.
-            crop: edge of a crop in pixels.
+            crop: edge of a crop in pixels, which fits into every chip (see `lessons.check_crop`).
             seed: of order, crops and mirroring.
             augment: `dihedral` mirrors and turns.
             rank: of this process.
             world: number of processes.
 
         Raises:
-            ConfigError: there are fewer chips than one batch needs, or a chip is smaller than a crop.
+            ConfigError: there are fewer chips than one batch needs.
         """
         self._data, self._rows = data, tuple(rows)
         self._size, self._crop, self._seed, self._augment = batch_size, crop, seed, augment
@@ -100,12 +100,6 @@ class Batches:
                 f"a batch of {needed} chips ({batch_size} by {world} processes) needs more than the {len(self._rows)} "
                 f"chips with a target that {data.folder} has to learn from: lower batch_size"
             )
-        for row in self._rows:
-            if min(row.height, row.width) < crop:
-                raise ConfigError(
-                    f"crop {crop} does not fit into {row.cell} {row.year}, which has {row.height} x {row.width} "
-                    "pixels: lower crop, to a multiple of 32"
-                )
 
     @property
     def steps(self) -> int:

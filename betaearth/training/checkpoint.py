@@ -26,7 +26,8 @@ from betaearth.training.config import RUNNING, TrainingConfig
 from betaearth.training.config_files import flat
 from betaearth.training.meter import Meter
 
-FORMAT = "betaearth-training/1"
+FORMAT = "betaearth-training/2"
+"""1: without the coordinates that steps are taken in."""
 FOLDER = "checkpoints"
 LAST = "last.pt"
 
@@ -135,7 +136,10 @@ def read_last(out: Path) -> Checkpoint | None:
     content = read_pickle(path)
     found = content.get("format") if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping) or found != FORMAT:
-        raise ConfigError(f"{path} is no checkpoint of a run of format {FORMAT} ({found!r}): give another --out")
+        raise ConfigError(
+            f"{path} is no checkpoint of a run of format {FORMAT} ({found!r}), and only such a run goes on: begin it "
+            "anew, --no-resume, or give another --out"
+        )
     try:
         return _checkpoint(content)
     except (KeyError, ValueError, AttributeError, TypeError) as error:

@@ -106,6 +106,11 @@ class ModelConfig(Options):
         return self.variant not in VARIANTS or VARIANTS[self.variant].doy
 
     @property
+    def sizes(self) -> str | NetworkSizes:
+        """Sizes of a SegFormer network, or whose."""
+        return self.network or (self.variant if self.variant in {"demo", TINY} else "released")
+
+    @property
     def any_subset(self) -> bool:
         """Whether it is made for any subset of its inputs."""
         return self.family is Family.RGB_ONLY or (self.curriculum is not None and self.curriculum.drop > 0)
@@ -132,6 +137,10 @@ class ModelConfig(Options):
                 f"{self.name} is the name of a {released.family} network {'with' if released.doy else 'without'} a "
                 f"date, and this is a {self.family} {'with' if self.dated else 'without'} one: give it another name"
             )
+        if released and self.sizes != ("demo" if self.name == "demo" else "released"):
+            wrong.append(f"{self.name} is the name of a network of other sizes: give it another name")
+        if released and self.inputs is not None and {*self.inputs} != {*released.inputs}:
+            wrong.append(f"{self.name} is the name of a network of {', '.join(released.inputs)}: give it another name")
         if self.variant in VARIANTS and (strange := set(self.sensors) - set(VARIANTS[self.variant].inputs)):
             wrong.append(f"{self.variant} does not take {', '.join(sorted(strange))}")
         if self.family is Family.DINOV3:

@@ -18,6 +18,7 @@ from betaearth.training.chips import TARGET_BANDS
 from betaearth.training.description import MANIFEST_NAME, DatasetDescription, check_file, read_description
 from betaearth.training.manifest import Row, read_manifest
 from betaearth.training.shards import Array, Shard, Window
+from betaearth.training.whole_files import check_once, remember
 
 __all__ = ["Dataset", "Row", "Sample", "Window"]
 
@@ -59,7 +60,8 @@ class Dataset:
 
         Args:
             folder: that holds `dataset.json`.
-            verify: compare the digests of all shards, which reads all of them; sizes are compared always.
+            verify: compare the digests of all shards now, which reads all of them; sizes are compared always, and a
+                shard's digest when it is first read.
 
         Raises:
             DataError: there is none, it is of another schema, or a file is missing, short or (verified) damaged.
@@ -69,6 +71,8 @@ class Dataset:
         check_file(folder, MANIFEST_NAME, description.manifest, verify=True)
         for name, facts in description.shards.items():
             check_file(folder, name, facts, verify=verify)
+            if verify:
+                remember(folder, name, facts)
         rows = read_manifest(folder / MANIFEST_NAME)
         if unknown := {row.shard for row in rows} - set(description.shards):
             raise DataError(f"{folder / MANIFEST_NAME} names {min(unknown)}, which dataset.json does not list")
@@ -89,7 +93,7 @@ class Dataset:
         Raises:
             DataError: as `read`.
         """
-        with Shard(self.folder / row.shard) as shard:
+        with self._shard(row) as shard:
             return _target(shard, row, None)
 
     def read(self, row: Row, window: Window | None = None) -> Sample:
@@ -99,6 +103,8 @@ class Dataset:
             row: one of `rows`.
             window: the pixels that are wanted; None for the whole cell.
 
+        A shard's digest is compared when this process first reads of it, and again where the file has changed since.
+
         Raises:
             DataError: the shard is damaged or holds something else than the manifest says (shard, key and reason are
                 named), or the window does not lie within the cell.
@@ -107,13 +113,22 @@ class Dataset:
         if window is not None:
             window.check(shape, f"{row.cell} {row.year}")
         dated = f"{row.key}/{row.day}"
-        with Shard(self.folder / row.shard) as shard:
+        with self._shard(row) as shard:
             target, valid = _target(shard, row, window)
             # In the order of the sensors, not of a set.
             inputs = {sensor: _input(shard, row, sensor, window) for sensor in Sensor if sensor in row.sensors}
             clear = shard.read(f"{dated}/clear", shape, window) != 0 if row.has_clear else None
             labels = shard.read(f"{row.key}/labels", shape, window) if row.has_labels else None
         return Sample(row, inputs, target, valid, clear, labels)
+
+    def _shard(self, row: Row) -> Shard:
+        """Open the shard of a row, whose bytes are those that were written.
+
+        Raises:
+            DataError: they are not; the shard is named.
+        """
+        check_once(self.folder, row.shard, self.description.shards.get(row.shard))
+        return Shard(self.folder / row.shard)
 
 
 def _check_rows(rows: Sequence[Row], path: Path) -> None:

@@ -137,4 +137,7 @@ def check_file(folder: Path, name: str, facts: FileFacts, *, verify: bool) -> No
         if size != facts.bytes:
             raise DataError(f"{path} has {size} bytes; {DESCRIPTION_NAME} says {facts.bytes}: it is not whole")
         if verify and (found := facts_of(path).sha256) != facts.sha256:
-            raise DataError(f"{path} is damaged: its sha256 is {found}; {DESCRIPTION_NAME} says {facts.sha256}")
+            raise DataError(
+                f"{path} is damaged: its sha256 is {found}; {DESCRIPTION_NAME} says {facts.sha256}: fetch this file or "
+                "write the data set anew"
+            )

@@ -6,7 +6,7 @@ interpolation from 20 m, from the radar's pixels and from the elevation model's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,6 +78,7 @@ def synthetic_cells(
     years: Sequence[int] = (2021,),
     seed: int = 0,
     earth: int = 0,
+    without: Container[tuple[str, int]] = (),
 ) -> Iterator[CellYear]:
     """Yield cells in years, one after the other; nothing is computed before it is asked for.
 
@@ -90,6 +91,7 @@ def synthetic_cells(
         years: calendar years, each once.
         seed: of the places, the dates and their weather.
         earth: seed of the Earth; 0 is the demo's.
+        without: (cell, year) that are passed over, looked at as each has its turn.
 
     Raises:
         DataError: one of the numbers is not possible.
@@ -104,6 +106,7 @@ def synthetic_cells(
         cell_year(place, year, dates=dates, seed=seed, earth=earth)
         for place in land_places(count, size_px, seed, earth=earth)
         for year in years
+        if (place.cell, year) not in without
     )
 
 

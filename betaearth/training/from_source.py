@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from betaearth.scenes.selection import SelectionOptions
 from betaearth.training.aef import ATTRIBUTION, COPERNICUS, LICENCE, known
 from betaearth.training.chips import CellYear, Chip
 from betaearth.training.description import About
+from betaearth.training.ledger import Ledger, LeftOut
 from betaearth.training.places import Place
 from betaearth.training.tally import Tally
 from betaearth.training.targets import Targets
@@ -69,8 +71,8 @@ def source_cells(
     targets: Targets,
     options: SourceOptions | None = None,
     workers: int = DEFAULT_WORKERS,
-    strict: bool = False,
     tally: Tally | None = None,
+    ledger: Ledger | None = None,
     emit: Emit = ignore,
 ) -> Iterator[CellYear]:
     """Read places in years, by place and then by year, with their targets.
@@ -82,33 +84,37 @@ def source_cells(
         targets: gives the codes of a cell in a year on a grid. It is asked first: no scene is read for nothing.
         options: what of a year is taken.
         workers: files read at once.
-        strict: stop at a cell that can never be read, rather than leave it out.
         tally: counts what was left out, and why.
+        ledger: what an earlier call has read or left out is not asked for again; what is left out now is noted there.
+            Where it is strict, a cell that can never be read is not left out.
         emit: is told of granules that are left out, and at the end of cells.
 
     Raises:
         ConfigError: the source cannot give what is needed, or something may not be read.
-        DataError: nothing at all could be read; or, where `strict`, some cell.
+        DataError: nothing at all could be read; or, where the ledger is strict, some cell.
         TransientError: the network or a server failed.
     """
-    options, tally = options or SourceOptions(), tally or Tally()
+    options, tally, ledger = options or SourceOptions(), tally or Tally(), ledger or Ledger()
     if lacking := sorted(options.needed - source.profile.collections.keys()):
         raise ConfigError(f"{source.title} has no {', '.join(lacking)}, which is needed: take it out of `needed`")
     desk = _Desk(source, targets, options, workers, emit)
-    for place in places:
-        for year in years:
-            try:
-                found = desk.cell_year(place, year)
-            except DataError as error:
-                if strict:
-                    raise
-                tally.skip(place.cell, year, UNREADABLE, str(error))
-                continue
-            if not isinstance(found, CellYear):
-                tally.skip(place.cell, year, found)
-                continue
-            tally.read += 1
-            yield found
+    ledger.count(tally)
+    for place, year in product(places, years):
+        if ledger.settled(place.cell, year):
+            continue
+        try:
+            found = desk.cell_year(place, year)
+        except DataError as error:
+            if ledger.strict:
+                raise
+            out = LeftOut(cell=place.cell, year=year, reason=UNREADABLE, detail=str(error))
+            ledger.leave_out(tally, out)
+            continue
+        if not isinstance(found, CellYear):
+            ledger.leave_out(tally, LeftOut(cell=place.cell, year=year, reason=found))
+            continue
+        tally.read += 1
+        yield found
     for sentence in tally.sentences():
         emit(Notice(sentence))
     if not tally.read:

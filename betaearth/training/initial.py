@@ -35,6 +35,8 @@ HEADS = ("head.", "decode_head.")
 """Parts of their files that belong to no encoder."""
 LAST_SHARE = 0.1
 """Of the usual spread, for the last layer's weights."""
+FLAT = 0.1
+"""Deviation of a pyramid's channel below which it is not scaled up any further."""
 COLOURS = 3
 BANDS_OF_COLOURS = {"B04": 0, "B03": 1, "B02": 2}
 """Band to the channel of a photograph that shows the same."""
@@ -108,26 +110,46 @@ def begin_at(network: EmbeddingNetwork, vector: Tensor) -> None:
 
 
 def centre(network: PyramidNetwork, inputs: Mapping[Sensor, Tensor], present: Mapping[Sensor, Tensor]) -> None:
-    """Take the mean over some chips away from the fusion's hidden layer, by its bias.
+    """Let the heads begin as if their pyramids had mean 0 and deviation 1 in every channel, as some chips have it.
 
     The pyramids end in sums of four ReLUs, whose mean is twice their spread: left at that, a GELU passes everything or
-    nothing, and little is learned at first. A proposal, too.
+    nothing, and little is learned at first. A withheld modality, too, is then its mean. The same idea as in Mishkin and
+    Matas 2016 (arXiv 1511.06422); a proposal. Heads that are frozen stay as they are: what they give is brought to mean
+    0 and deviation 1 by the fusion that reads it.
 
     Args:
-        network: that begins anew.
+        network: whose fusion begins anew, and whose heads do unless they are frozen.
         inputs: sensor to (n, channels, y, x), scaled.
         present: sensor to (n,) bool.
     """
     shown, there = as_modalities(network, inputs, present)
     network.eval()
     with torch.no_grad():
-        terms = [
-            network.modulate(name, network.features(name, shown[name][there[name]]), None).mean((0, 2, 3))
-            for name in network.modalities
-            if name in there and bool(there[name].any())
-        ]
-        first = network.get_submodule(network.mixer_name()).get_submodule("0")
-        first.get_parameter("bias").copy_(-torch.stack(terms).sum(dim=0))
+        for name in network.modalities:
+            if name not in there or not bool(there[name].any()):
+                continue
+            head, features = network.branch(name).head, network.features(name, shown[name][there[name]])
+            if head.weight.requires_grad:
+                _standardise(head, features, head.weight)
+            else:
+                fusion = network.get_submodule(f"{network.mixer_name()}.0")
+                assert isinstance(fusion, nn.Conv2d)
+                first = network.modalities.index(name) * head.out_channels
+                _standardise(fusion, head(features), fusion.weight[:, first : first + head.out_channels])
+
+
+def _standardise(conv: nn.Conv2d, values: Tensor, weight: Tensor) -> None:
+    """Let a convolution answer as if what it reads had mean 0 and deviation 1 in every channel.
+
+    Args:
+        conv: 1x1, with a bias; changed in place.
+        values: (n, channels, y, x) that it reads.
+        weight: (out, channels, 1, 1) of these channels, a view of its own.
+    """
+    deviation, mean = torch.std_mean(values, (0, 2, 3))
+    assert conv.bias is not None
+    weight.div_(deviation.clamp_min(FLAT)[:, None, None])
+    conv.bias.sub_(weight[:, :, 0, 0] @ mean)
 
 
 def take_encoder(network: PyramidNetwork, path: Path) -> None:

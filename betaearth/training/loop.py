@@ -24,16 +24,16 @@ from betaearth.training.curriculum import key_of
 from betaearth.training.dataset import Dataset, Window
 from betaearth.training.distributed import World, open_world
 from betaearth.training.initial import begin_at, centre
+from betaearth.training.lessons import check_lessons, lessons, rare_inputs
 from betaearth.training.logbook import Logbook
 from betaearth.training.models import build, weights_config
+from betaearth.training.run_folder import RUN_NAME, check_run_folder
 from betaearth.training.schedule import Schedule
 from betaearth.training.student import Student
 from betaearth.training.validation import Validation, chosen_rows, mean_target, validate
 
 CENTRING_CHIPS = 16
 """Chips that a new fusion is centred on."""
-RUN_NAME = "training.json"
-"""What a run was told and learned from, for people."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,12 @@ def train(
     Raises:
         ConfigError: the configuration does not fit the data, `out` holds another run, or weights to begin with are not
             there.
-        DataError: a shard is damaged, `out` has learned from other data, or a loss or gradient is not finite.
+        DataError: `out` holds what is of no run, or has learned from other data; chips are too small to learn from, a
+            shard is damaged, or a loss or gradient is not finite.
         TransientError: weights to begin with must be downloaded, and the network failed.
     """
+    check_run_folder(out)
+    check_lessons(config, data)
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     with open_world(config.device) as world, torch.random.fork_rng(devices=devices):
         run = Run(config, data, out, world, emit=emit if world.leads else ignore, backbones=backbones or {})
@@ -114,7 +117,7 @@ class Run:
             emit(Notice(f"{world.device.type} has no bfloat16 arithmetic here: training in float32"))
         self._batches = Batches(
             data,
-            [row for row in data.rows("train") if row.target_fraction > 0],
+            lessons(data),
             batch_size=config.batch_size,
             crop=config.crop,
             seed=config.seed,
@@ -143,9 +146,9 @@ class Run:
         return Student(model, built, self._world, ema=self._config.ema, precision=self._precision)
 
     def _some_chips(self) -> Batch:
-        """Read a few chips of the training split, the same in every process."""
+        """Read a few of the chips to learn from, the same in every process."""
         crop = self._config.crop
-        rows = chosen_rows(self._data.rows("train"), CENTRING_CHIPS)
+        rows = chosen_rows(lessons(self._data), CENTRING_CHIPS)
         return stacked([self._data.read(row, Window(0, 0, crop, crop)) for row in rows])
 
     @property
@@ -164,6 +167,8 @@ class Run:
         if self._world.leads:
             self._write_about()
         self._log.open(held)
+        for sentence in rare_inputs(self._config, self._data):
+            self._emit(Notice(sentence))
         if not self._rows:
             self._emit(Notice(f"split {self._config.validation.split} is empty: nothing is validated"))
         names = tuple(student.config.name for student in self.students)
@@ -252,7 +257,7 @@ class Run:
         return (
             f"{name}: the {what} is not finite in epoch {epoch + 1}, step {step + 1} of {self._batches.steps}; {kept}. "
             "Lower its lr, warm up longer (warmup_epochs), or train in float32 (precision); where that does not help, "
-            "look for damaged values in the data: betaearth dataset show --verify"
+            "look for odd values in the data, whose files are as they were written"
         )
 
     def _validated(self, stop: Callable[[], bool]) -> bool:

@@ -21,6 +21,7 @@ from betaearth.scenes.model import Sensor
 from betaearth.training.aef import ATTRIBUTION, COPERNICUS, LICENCE, known, read_codes
 from betaearth.training.chips import CellYear, Chip
 from betaearth.training.description import About
+from betaearth.training.ledger import Ledger, LeftOut
 from betaearth.training.majortom_index import Entry, Roots
 from betaearth.training.majortom_matching import NO_TARGET, MajorTomOptions, Match, find_matches, time_of
 from betaearth.training.majortom_rows import RawRow, read_row
@@ -53,8 +54,8 @@ def major_tom_cells(
     seed: int = 0,
     targets: Targets | None = None,
     options: MajorTomOptions | None = None,
-    strict: bool = False,
     tally: Tally | None = None,
+    ledger: Ledger | None = None,
     emit: Emit = ignore,
 ) -> Iterator[CellYear]:
     """Read cells with their targets, in the order in which the datasets hold them.
@@ -67,30 +68,33 @@ def major_tom_cells(
         seed: of that draw; a larger limit keeps what a smaller one drew.
         targets: gives codes in place of Core-AlphaEarth-Embeddings; every year of Level-2A is then tried.
         options: which products are taken.
-        strict: stop at what cannot be read, rather than leave out its cell.
         tally: counts what was left out, and why.
-        emit: is told how many there will be, and at the end of those left out.
+        ledger: what an earlier call has read or left out is not read again; what is left out now is noted there. Where
+            it is strict, a cell of which something cannot be read is not left out.
+        emit: is told how many are still to come, and at the end of those left out.
 
     Raises:
-        DataError: a dataset is none, nothing at all could be read, or, where `strict`, some product.
+        DataError: a dataset is none, nothing at all could be read, or, where the ledger is strict, some product.
         ConfigError: something may not be read, or is not named.
         TransientError: the network or a server failed.
     """
-    options, tally = options or MajorTomOptions(), tally or Tally()
+    options, tally, ledger = options or MajorTomOptions(), tally or Tally(), ledger or Ledger()
     matches = list(find_matches(roots, files, cells=cells, targets=targets, options=options, tally=tally))
-    chosen = _drawn(matches, limit, seed)
+    ledger.count(tally)
+    chosen = [match for match in _drawn(matches, limit, seed) if not ledger.settled(match.cell, match.year)]
     emit(RunPlanned(len(chosen), len(chosen)))
     reader = _Reader(files, options, targets)
     for match, finish in reader.ahead(chosen):
         try:
             found = finish()
         except DataError as error:
-            if strict:
+            if ledger.strict:
                 raise
-            tally.skip(match.cell, match.year, UNREADABLE, str(error))
+            out = LeftOut(cell=match.cell, year=match.year, reason=UNREADABLE, detail=str(error))
+            ledger.leave_out(tally, out)
             continue
         if found is None:
-            tally.skip(match.cell, match.year, NO_TARGET)
+            ledger.leave_out(tally, LeftOut(cell=match.cell, year=match.year, reason=NO_TARGET))
             continue
         tally.read += 1
         yield found

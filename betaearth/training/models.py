@@ -33,7 +33,7 @@ from betaearth.nn.variants import VARIANTS, Family
 from betaearth.nn.weight_cache import WeightCache, default_cache
 from betaearth.nn.weight_files import FORMAT, NetworkSizes, TrainedOn, WeightsConfig
 from betaearth.nn.weights import TIME_PREFIX, load_into, segformer_config
-from betaearth.training.config import TINY, ModelConfig
+from betaearth.training.config import ModelConfig
 from betaearth.training.initial import check_trained_sizes, initialise, initialise_film, initialise_mixer, take_encoder
 
 
@@ -104,9 +104,7 @@ def build(config: ModelConfig, seed: int, *, backbone: nn.Module | None = None) 
 
 def network_sizes(config: ModelConfig) -> NetworkSizes | None:
     """Tell the sizes of a SegFormer network; None for the released ones."""
-    if isinstance(config.network, NetworkSizes):
-        return config.network
-    return NAMED_SIZES[config.network or (config.variant if config.variant in {"demo", TINY} else "released")]
+    return config.sizes if isinstance(config.sizes, NetworkSizes) else NAMED_SIZES[config.sizes]
 
 
 def weights_config(config: ModelConfig, licence: str, trained_on: TrainedOn) -> WeightsConfig:
@@ -118,6 +116,7 @@ def weights_config(config: ModelConfig, licence: str, trained_on: TrainedOn) -> 
         trained=True,
         any_subset=config.any_subset,
         licence=licence,
+        inputs=tuple(sensor.value for sensor in config.inputs) if config.inputs else None,
         network=None if config.family is Family.DINOV3 else network_sizes(config),
         architecture=f"dinov3_{VARIANTS[config.variant].backbone}" if config.family is Family.DINOV3 else None,
         trained_on=trained_on,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from betaearth.inference.precision import Precision
 from betaearth.nn.dinov3 import DINOv3
 from betaearth.nn.dinov3_head import BACKBONE_PREFIX
 from betaearth.nn.network import EmbeddingNetwork
-from betaearth.nn.weights import TIME_PREFIX
 from betaearth.training.batches import Batch
 from betaearth.training.config import ModelConfig
+from betaearth.training.coordinates import Coordinates
 from betaearth.training.curriculum import View, drop_chance, key_of, view
 from betaearth.training.distributed import World
 from betaearth.training.forward import embed_batch
@@ -25,10 +25,6 @@ from betaearth.training.models import Built
 
 DRAWS = 3
 """What the draws of the curriculum are for, as a part of their seed."""
-DATE_SHARE = 0.1
-"""Share of the learning rate that the date's modulation gets. The 128 numbers of a date add up to 80, so that one step
-of AdamW moves every channel's scale by 80 learning rates, and with the full one a fusion was dead after ten steps. A
-proposal; the released variants' is not known."""
 
 
 class Student:
@@ -52,6 +48,7 @@ class Student:
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         world.share(tensors_of(self.network).values())
         self.averaged = _copied(self.network) if ema is not None else None
+        self._coordinates = Coordinates(self.network)
         self._optimiser = _optimiser(self.network, config)
 
     @property
@@ -116,13 +113,16 @@ class Student:
             Norm of the gradient before it was clipped; where it is not finite, no step is taken.
         """
         self._world.sum_gradients(self.parameters)
+        seen = self._coordinates.see(self._world)
+        self._coordinates.enter(seen)
+        centralise(self.parameters)
         norm = float(nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True))
-        if not norm < float("inf"):
-            return norm
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.config.lr * factor * group["share"]
-        self._optimiser.step()
-        if self.averaged is not None and self._ema is not None:
+        if finite := norm < float("inf"):
+            for group in self._optimiser.param_groups:
+                group["lr"] = self.config.lr * factor
+            self._optimiser.step()
+        self._coordinates.leave(seen)
+        if finite and self.averaged is not None and self._ema is not None:
             with torch.no_grad():
                 for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
                     mean.lerp_(value, 1 - self._ema)
@@ -139,7 +139,7 @@ class Student:
 
     def state(self) -> dict[str, Any]:
         """Return what training needs besides."""
-        state: dict[str, Any] = {"optimiser": self._optimiser.state_dict()}
+        state: dict[str, Any] = {"optimiser": self._optimiser.state_dict(), "coordinates": self._coordinates.state()}
         if self.averaged is not None:
             state["network"] = tensors_of(self.network)
         return state
@@ -155,6 +155,7 @@ class Student:
             if self.averaged is not None:
                 _load(self.network, state["network"])
             self._optimiser.load_state_dict(dict(state["optimiser"]))
+            self._coordinates.restore(state["coordinates"])
         except (KeyError, ValueError, RuntimeError) as error:
             raise ConfigError(f"the checkpoint does not fit {self.config.name}: {error}") from error
 
@@ -187,18 +188,25 @@ def _copied(network: EmbeddingNetwork) -> EmbeddingNetwork:
     return copied
 
 
+def centralise(parameters: Iterable[nn.Parameter]) -> None:
+    """Take from the gradient of each weight matrix or kernel the mean over what an output reads, in place.
+
+    Weights whose inputs share a mean then cannot move all alike (Yong et al. 2020, arXiv 2004.01461): what
+    `Coordinates` does for the layers where it matters most, the other layers get from this in part. A proposal.
+    """
+    for parameter in parameters:
+        if parameter.ndim > 1 and parameter.grad is not None:
+            parameter.grad.sub_(parameter.grad.mean(dim=tuple(range(1, parameter.ndim)), keepdim=True))
+
+
 def _optimiser(network: EmbeddingNetwork, config: ModelConfig) -> torch.optim.AdamW:
-    """Make AdamW; biases and norms, which have one axis, do not decay, and the date's modulation learns slowly."""
-    learning = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    date = [value for name, value in learning.items() if name.startswith(TIME_PREFIX)]
-    others = [value for name, value in learning.items() if not name.startswith(TIME_PREFIX)]
+    """Make AdamW; biases and norms, which have one axis, do not decay."""
+    learning = [value for value in network.parameters() if value.requires_grad]
     groups = [
         {
-            "params": [value for value in part if (value.ndim > 1) is matrices],
+            "params": [value for value in learning if (value.ndim > 1) is matrices],
             "weight_decay": config.weight_decay if matrices else 0.0,
-            "share": share,
         }
-        for part, share in ((others, 1.0), (date, DATE_SHARE))
         for matrices in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)

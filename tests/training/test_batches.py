@@ -95,5 +95,3 @@ def test_an_absent_sensor_is_marked(data: Dataset) -> None:
 def test_too_little_is_refused(data: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"a batch of 32 chips .16 by 2 processes. needs more than the 24 chips with"):
         batches(data, 16, world=2)
-    with pytest.raises(ConfigError, match="crop 64 does not fit into 0U_0R 2021, which has 48 x 48 pixels"):
-        batches(data, crop=64)

@@ -60,6 +60,12 @@ def test_options_are_changed_from_the_command_line() -> None:
         ("models.0.lr=-1", "models.0.lr: Input should be greater than 0"),
         ("models.0.variant=robuts", "'robuts' is not a variant"),
         ("models.0.name=no-film", "give it another name"),
+        ("models.0.name=rgb-only", "give it another name"),
+        ("models.0.name=robust", "is the name of a network of other sizes"),
+        (
+            "models.0={name: robust, variant: robust, inputs: [s2_l2a, dem]}",
+            "robust is the name of a network of s2_l1c",
+        ),
         ("models.0.trainable=head", "give the weights that they come from as init"),
         ("models.0.fusion=fresh", "give the weights that it comes from as init"),
         ("models.0.backbone=x", "only the DINOv3 heads have one"),

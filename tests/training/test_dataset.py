@@ -3,8 +3,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,11 @@ from betaearth.errors import DataError
 from betaearth.inference.preprocessing import normalise
 from betaearth.products.quantise import dequantise
 from betaearth.scenes.model import Sensor
+from betaearth.training import description
 from betaearth.training.chips import CellYear
 from betaearth.training.dataset import Dataset, Window
 from betaearth.training.manifest import Row, read_manifest, write_manifest
+from betaearth.training.shards import Shard
 from betaearth.training.writing import write_dataset
 from tests.training.cells import ABOUT, random_cell, random_chip
 
@@ -206,14 +210,56 @@ def test_a_missing_and_a_short_shard_are_refused_at_once(copy: Path) -> None:
         Dataset.open(copy)
 
 
-def test_a_changed_byte_is_found_where_digests_are_compared(copy: Path) -> None:
-    shard = copy / "shards/00000.safetensors"
-    data = bytearray(shard.read_bytes())
+def flipped(path: Path) -> None:
+    """Flip a bit of the last byte."""
+    data = bytearray(path.read_bytes())
     data[-1] ^= 1
-    shard.write_bytes(data)
-    Dataset.open(copy)
-    with pytest.raises(DataError, match=r"00000\.safetensors is damaged"):
+    path.write_bytes(data)
+
+
+def test_a_changed_byte_is_found_when_its_shard_is_first_read(copy: Path) -> None:
+    flipped(copy / "shards/00000.safetensors")
+    dataset = Dataset.open(copy)
+    with pytest.raises(
+        DataError, match=r"00000\.safetensors is damaged: .* fetch this file or write the data set anew"
+    ):
         Dataset.open(copy, verify=True)
+    first, last = dataset.rows()[0], dataset.rows()[-1]
+    for _ in range(2):  # also when it is asked for again
+        with pytest.raises(DataError, match=r"00000\.safetensors is damaged"):
+            dataset.read(first)
+    with pytest.raises(DataError, match=r"00000\.safetensors is damaged"):
+        dataset.read_target(first)
+    assert dataset.read(last).valid.any(), "the other shard is whole"
+
+
+def test_a_shard_is_compared_once_and_again_where_it_has_changed(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    measured = description.facts_of
+
+    def counting(path: Path) -> description.FileFacts:
+        compared.append(path.name)
+        return measured(path)
+
+    monkeypatch.setattr(description, "facts_of", counting)
+    dataset = Dataset.open(copy)
+    compared.clear()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(dataset.read, dataset.rows() * 3))
+    Dataset.open(copy).read(dataset.rows()[0])  # another one of the same process
+    assert sorted(compared) == ["00000.safetensors", "00001.safetensors", "manifest.parquet"]
+    shard = copy / "shards/00000.safetensors"
+    before = shard.stat()
+    flipped(shard)
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    with pytest.raises(DataError, match="is damaged"):
+        dataset.read(dataset.rows()[0])
+
+
+def test_what_was_verified_is_not_compared_again(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = Dataset.open(copy, verify=True)
+    monkeypatch.setattr(description, "facts_of", None)
+    assert dataset.read(dataset.rows()[0]).valid.any()
 
 
 def test_a_changed_manifest_is_found_always(copy: Path) -> None:
@@ -263,22 +309,20 @@ def test_a_path_out_of_the_folder_is_no_shard(copy: Path) -> None:
 def test_a_shard_of_other_arrays_is_refused_by_key(written: Path, tmp_path: Path) -> None:
     dataset = Dataset.open(written)
     row = dataset.rows()[0]
-    shutil.copytree(written, tmp_path / "d")
-    shard = tmp_path / "d" / row.shard
-    arrays = safetensors.numpy.load_file(shard)
-    other = Dataset(tmp_path / "d", dataset.description, dataset.digest, dataset.rows())
-    key = f"{row.key}/{row.day}/s1"
+    path = tmp_path / "00000.safetensors"
+    arrays = safetensors.numpy.load_file(written / row.shard)
+    key, shape = f"{row.key}/{row.day}/s1", (2, 12, 10)
     for wrong, said in (
         (arrays[key].astype(np.float32), r"s1 is F32 \(2, 12, 10\); the manifest asks for F16 \(2, 12, 10\)"),
         (arrays[key][:, 1:], r"s1 is F16 \(2, 11, 10\); the manifest asks for F16 \(2, 12, 10\)"),
     ):
-        safetensors.numpy.save_file({**arrays, key: np.ascontiguousarray(wrong)}, shard)
-        with pytest.raises(DataError, match=said):
-            other.read(row)
+        safetensors.numpy.save_file({**arrays, key: np.ascontiguousarray(wrong)}, path)
+        with Shard(path) as shard, pytest.raises(DataError, match=said):
+            shard.read(key, shape)
     del arrays[key]
-    safetensors.numpy.save_file(arrays, shard)
-    with pytest.raises(DataError, match=f"00000.safetensors: {key} cannot be read"):
-        other.read(row)
+    safetensors.numpy.save_file(arrays, path)
+    with Shard(path) as shard, pytest.raises(DataError, match=f"00000.safetensors: {key} cannot be read"):
+        shard.read(key, shape)
 
 
 def test_a_shard_that_is_none_is_refused(copy: Path) -> None:
@@ -289,6 +333,11 @@ def test_a_shard_that_is_none_is_refused(copy: Path) -> None:
     for wrong in (data[: len(data) // 2], b"no shard at all", b""):
         shard.write_bytes(wrong)
         with pytest.raises(DataError, match=r"00000\.safetensors is not a readable shard"):
+            Shard(shard)
+        with pytest.raises(DataError, match=f"has {len(wrong)} bytes"):
             dataset.read(row)
-    with pytest.raises(DataError, match="not a readable shard"):
+    shard.unlink()
+    with pytest.raises(DataError, match=r"00000\.safetensors is missing"):
+        dataset.read(row)
+    with pytest.raises(DataError, match=r"00009\.safetensors is no shard of this data set"):
         dataset.read(dataclasses.replace(row, shard="shards/00009.safetensors"))

@@ -34,7 +34,9 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
     two, one = (torch.load(tmp_path / name / "checkpoints" / "last.pt", weights_only=True) for name in ("two", "one"))
     assert (two["world"], one["world"]) == (2, 1)
     for key, value in one["models"].items():
-        assert torch.allclose(two["models"][key], value, atol=1e-6, rtol=1e-5), key
+        # Sums are rounded in another order, of which AdamW makes much where a gradient is nearly nothing: a twentieth
+        # of a step. Moments or gradients that are not summed are off by a hundred steps.
+        assert torch.allclose(two["models"][key], value, atol=1e-4, rtol=1e-5), key
     assert two["best"] == pytest.approx(one["best"], abs=1e-5)
     with pytest.raises(ConfigError, match="is of 2 processes, and these are 1"):
         train(load_config("tiny", (*OPTIONS, "batch_size=2")), data, tmp_path / "two")

@@ -25,7 +25,16 @@ from betaearth.scenes.model import BANDS, S2_BANDS, Sensor
 from betaearth.scenes.selection import SelectionOptions
 from betaearth.scenes.synthetic_source import SyntheticSource
 from betaearth.synthetic.source import DEMO_LONLAT
-from betaearth.training.from_source import NO_OPTICAL, NO_TARGET, SourceOptions, about_source, source_cells
+from betaearth.training.chips import Chip
+from betaearth.training.from_source import (
+    NO_OPTICAL,
+    NO_TARGET,
+    SourceOptions,
+    _one_a_day,
+    about_source,
+    source_cells,
+)
+from betaearth.training.ledger import Ledger, LeftOut
 from betaearth.training.places import Place, middle, places_of
 from betaearth.training.tally import Tally
 from betaearth.training.targets import AefTiles
@@ -191,6 +200,46 @@ def test_the_synthetic_earth_is_a_source_too(tmp_path: Path) -> None:
     assert sum(chip.s1 is not None for chip in one.chips) >= 3
     blue = [int(np.median(chip.s2_l2a[S2_BANDS.index("B02")])) for chip in one.chips if chip.s2_l2a is not None]
     assert all(0 < value < 9000 for value in blue)
+
+
+def test_a_day_has_one_chip_and_days_are_in_order() -> None:
+    def chip(day: int, value: int) -> Chip:
+        return Chip(date(2021, 6, day), s2_l2a=np.full((9, 2, 2), value, np.uint16))
+
+    early, first, second, late = chip(1, 1), chip(7, 2), chip(7, 3), chip(30, 4)
+    assert _one_a_day([late, None, first, second, early]) == [early, first, late]
+    assert _one_a_day([late, None, second, first, early]) == [early, second, late]
+    assert _one_a_day([None]) == []
+
+
+def test_what_an_earlier_call_has_done_is_not_asked_for_again(chips: Path, chip_place: Place) -> None:
+    source = ItemCollectionSource(str(chips / "items.json"))
+    asked: list[tuple[str, int]] = []
+
+    def targets(cell: str, year: int, grid: PixelGrid) -> NDArray[np.int8] | None:
+        asked.append((cell, year))
+        return None if year == 2022 else constant(cell, year, grid)
+
+    ledger, tally = Ledger(kept={(KENYA, 2020)}), Tally()
+    ledger.restore([], [LeftOut(cell=KENYA, year=2021, reason="dark")])
+    years = [2020, 2021, 2022, 2023]
+    found = source_cells([chip_place], years, source=source, targets=targets, ledger=ledger, tally=tally)
+    assert [one.year for one in found] == [2023]
+    assert asked == [(KENYA, 2022), (KENYA, 2023)]
+    assert (tally.read, dict(tally.skipped)) == (2, {"dark": 1, NO_TARGET: 1})
+    assert ledger.left_out[KENYA, 2022] == LeftOut(cell=KENYA, year=2022, reason=NO_TARGET)
+
+
+def test_where_nothing_may_be_left_out_it_stops(chips: Path, chip_place: Place) -> None:
+    source = ItemCollectionSource(str(chips / "items.json"))
+
+    def broken(cell: str, year: int, grid: PixelGrid) -> NDArray[np.int8]:
+        raise DataError(f"{cell} {year} {grid.width}: corrupt")
+
+    with pytest.raises(DataError, match=rf"^{KENYA} 2023 \d+: corrupt"):
+        list(source_cells([chip_place], [2023], source=source, targets=broken, ledger=Ledger(strict=True)))
+    with pytest.raises(DataError, match=r"no cell could be read\. 1 left out"):
+        list(source_cells([chip_place], [2023], source=source, targets=broken))
 
 
 def test_places_lie_in_the_middle_on_the_lattice_of_all_bands() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,17 +18,25 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.events import CheckpointWritten, Event, Notice, TrainingStarted, TrainingStep, Validated, ignore
 from betaearth.inference.export import export_checkpoint
 from betaearth.nn.mit import StochasticDepth
+from betaearth.nn.segformer import PyramidNetwork
 from betaearth.nn.weights import build_network, load_state_dict
+from betaearth.scenes.model import Sensor
 from betaearth.training import validation
+from betaearth.training.chips import TARGET_NODATA, Chip
 from betaearth.training.config import TrainingConfig
 from betaearth.training.config_files import checked, load_config
+from betaearth.training.curriculum import key_of
 from betaearth.training.dataset import Dataset
 from betaearth.training.distributed import World, open_world
 from betaearth.training.forward import embed_batch
-from betaearth.training.loop import Run, TrainingReport, train
+from betaearth.training.initial import FLAT
+from betaearth.training.lessons import check_crop, check_inputs, lessons, rare_inputs
+from betaearth.training.loop import Run, TrainingReport, _seed, train
 from betaearth.training.models import build
+from betaearth.training.splits import SplitOptions
 from betaearth.training.validation import mean_target
-from tests.training.learnable import SMALL, StandInBackbone, learnable_data
+from betaearth.training.writing import write_dataset
+from tests.training.learnable import ABOUT, SMALL, StandInBackbone, learnable_cells, learnable_data
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +206,9 @@ def test_another_configuration_or_other_data_are_refused_or_begun_anew(data: Dat
     torch.save({"format": "other"}, damaged)
     with pytest.raises(ConfigError, match="is no checkpoint of a run of format"):
         train(config(), data, tmp_path / "run")
+    torch.save({**held, "format": "betaearth-training/1"}, damaged)
+    with pytest.raises(ConfigError, match=r"/2 \('betaearth-training/1'\), .* --no-resume, or give another --out"):
+        train(config("models.0.lr=1e-3"), other, tmp_path / "run")
 
 
 def test_it_learns_and_each_model_learns_as_if_it_were_alone(data: Dataset, tmp_path: Path) -> None:
@@ -230,16 +243,15 @@ def test_the_best_weights_are_exported_and_load(
 
 
 def test_each_of_several_models_is_exported_from_the_last_checkpoint(data: Dataset, tmp_path: Path) -> None:
-    which = several({"name": "robust"}, {"name": "plain", "doy": False}, licence="Apache-2.0", epochs=1)
+    which = several({"name": "dated"}, {"name": "plain", "doy": False}, licence="Apache-2.0", epochs=1)
     train(which, data, tmp_path / "run", stop=after(0))
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     held = last(tmp_path / "run")
     with pytest.raises(ConfigError, match="holds 2 networks"):
         export_checkpoint(path, tmp_path / "none")
-    for name in ("robust", "plain"):
+    for name in ("dated", "plain"):
         made = export_checkpoint(path, tmp_path / name, prefix=f"models.{name}")
         written = json.loads((tmp_path / name / "config.json").read_text())
-        # A released variant's name gives neither its licence nor its training.
         assert (made.variant.name, written["licence"], written["any_subset"]) == (name, "Apache-2.0", False)
         assert written["trained_on"] == {"name": "learnable", "synthetic": True, "digest": data.digest}
         tensors = load_state_dict(made.weights.path).tensors
@@ -264,18 +276,24 @@ def test_what_is_exported_is_the_average_where_there_is_one(data: Dataset, tmp_p
         torch.testing.assert_close(averaged["models"][key], (value + begun[key.removeprefix("tiny.")]) / 2)
 
 
+@pytest.mark.parametrize("fusion", ["kept", "fresh"])
 def test_frozen_pyramids_stay_as_they_are_without_dropout(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fusion: str
 ) -> None:
     source = config("models.0.doy=false", "models.0.name=plain")
     begun = build(source.models[0], 1).network.state_dict()
     torch.save(begun, tmp_path / "plain.pt")
     dropping = {"dropout": 0.9, "stochastic_depth": 0.9, "init": str(tmp_path / "plain.pt"), "trainable": "head"}
+    dropping["fusion"] = fusion
+    first = begun_weights(several({"name": "frozen", **dropping}), data, tmp_path / "begun")
     train(several({"name": "frozen", **dropping}), data, tmp_path / "run")
     learned = {key.removeprefix("frozen."): value for key, value in last(tmp_path / "run")["models"].items()}
     frozen = [key for key in begun if "_encoder." in key]
     assert frozen
-    assert all(torch.equal(learned[key], begun[key]) for key in frozen)
+    assert any(key.endswith(".segmentation_head.0.weight") for key in frozen)
+    for tensors in (first, learned):
+        assert [key for key in frozen if not torch.equal(tensors[key], begun[key])] == []
+    assert torch.equal(first["fusion.0.weight"], begun["fusion.0.weight"]) == (fusion == "kept")
     assert not torch.equal(learned["fusion.0.weight"], begun["fusion.0.weight"])
     assert learned["time_cond.film.proj.weight"].any()
     drops: list[bool] = []
@@ -289,6 +307,127 @@ def test_frozen_pyramids_stay_as_they_are_without_dropout(
     train(several({"name": "frozen", **dropping}), data, tmp_path / "again", stop=after(0))
     assert drops
     assert not any(drops)
+
+
+def test_a_fresh_fusion_begins_with_what_frozen_heads_give_at_mean_0_and_deviation_1(
+    data: Dataset, tmp_path: Path
+) -> None:
+    source = config("models.0.doy=false", "models.0.name=plain")
+    torch.save(build(source.models[0], 1).network.state_dict(), tmp_path / "plain.pt")
+    which = several(
+        {"name": "frozen", "init": str(tmp_path / "plain.pt"), "trainable": "head", "fusion": "fresh", "doy": False}
+    )
+    with open_world("cpu") as world:
+        run = Run(which, data, tmp_path / "run", world, emit=ignore, backbones={})
+    network = run.students[0].network
+    assert isinstance(network, PyramidNetwork)
+    some = run._some_chips()
+    with torch.no_grad():
+        given = {
+            name: network.branch(name).head(network.features(name, some.inputs[Sensor(name)]))
+            for name in network.modalities
+        }
+    # What a plain fusion, drawn by the same seed, makes of standardised channels.
+    drawn = build(which.models[0], _seed(which.seed, key_of("frozen"))).network
+    standard = []
+    for values in given.values():
+        deviation, mean = torch.std_mean(values, (0, 2, 3), keepdim=True)
+        standard.append((values - mean) / deviation.clamp_min(FLAT))
+    with torch.no_grad():
+        expected = drawn.fusion[0](torch.cat(standard, dim=1))  # type: ignore[operator,index]
+        found = network.fusion[0](torch.cat(list(given.values()), dim=1))  # type: ignore[operator,index]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert float(found.mean((0, 2, 3)).abs().max()) < 1e-4
+
+
+def without(chip: Chip, sensor: str) -> Chip:
+    given: dict[str, Any] = {sensor: None}
+    return dataclasses.replace(chip, **given)
+
+
+def lacking(folder: Path, sensor: str, keep: int) -> Dataset:
+    """Cells of which only the first few have a sensor."""
+    cells = [
+        cell if number < keep else dataclasses.replace(cell, chips=tuple(without(chip, sensor) for chip in cell.chips))
+        for number, cell in enumerate(learnable_cells(12))
+    ]
+    return write_dataset(cells, folder, about=ABOUT, split=SplitOptions(shares=(1.0, 0.0, 0.0)))
+
+
+def test_an_input_that_no_chip_has_is_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = lacking(tmp_path / "set", "s1", 0)
+    plain, all_four = {"name": "plain", "inputs": ["s2_l2a", "dem"]}, {"name": "all"}
+    said = (
+        rf"no chip of {data.folder} has s1, which all learns from: "
+        r"--set models.1.inputs=\[s2_l1c,s2_l2a,dem\], or data with it"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr("betaearth.training.loop.open_world", None)
+        with pytest.raises(ConfigError, match=said):
+            train(several(plain, all_four), data, tmp_path / "run")
+    asked = config("models.0.inputs=[s2_l2a,s2_l1c,dem]", "epochs=1")
+    assert train(asked, data, tmp_path / "run", stop=after(0)).position.step == 1
+    # An RGB network takes either product of Sentinel-2, and its one encoder learns from both.
+    rgb = lacking(tmp_path / "rgb", "s2_l1c", 0)
+    check_inputs(several({"name": "rgb", "variant": "rgb-only"}), rgb)
+    with pytest.raises(ConfigError, match="has s2_l1c, which all"):
+        check_inputs(several(all_four), rgb)
+
+
+def test_an_input_that_few_chips_have_is_told(tmp_path: Path) -> None:
+    data = lacking(tmp_path / "set", "s1", 1)
+    events: list[Event] = []
+    train(config("epochs=1"), data, tmp_path / "run", stop=after(0), emit=events.append)
+    assert events[0] == Notice("tiny learns from s1, which only 2 of 24 chips have")
+    assert list(rare_inputs(config(), lacking(tmp_path / "more", "s1", 2))) == []
+
+
+def test_a_chip_without_a_target_matters_to_nothing(tmp_path: Path) -> None:
+    cells = list(learnable_cells(6, 32))
+    small = next(learnable_cells(1, 16))
+    bare = dataclasses.replace(small, cell="9U_9R", target=np.full_like(small.target, TARGET_NODATA))
+    data = write_dataset([*cells, bare], tmp_path / "d", about=ABOUT, split=SplitOptions(shares=(1.0, 0.0, 0.0)))
+    assert {row.cell for row in data.rows("train")} - {row.cell for row in lessons(data)} == {"9U_9R"}
+    assert train(config("epochs=1"), data, tmp_path / "run", stop=after(0)).position.step == 1
+
+
+def test_crops_are_compared_with_the_smallest_chip_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [*learnable_cells(2, 96), next(learnable_cells(1, 72)), *learnable_cells(1, 128)]
+    mixed = [dataclasses.replace(cell, cell=f"{i}U_{i}R") for i, cell in enumerate(cells)]
+    every = SplitOptions(shares=(1.0, 0.0, 0.0))
+    data = write_dataset(mixed, tmp_path / "mixed", about=ABOUT, split=every)
+    monkeypatch.setattr("betaearth.training.loop.open_world", None)
+    said = r"crop 96 does not fit into the smallest chip of .*mixed, 2U_2R 2021 of 72 x 72 pixels: --set crop=64"
+    with pytest.raises(ConfigError, match=said):
+        train(config("crop=96"), data, tmp_path / "run")
+    small = write_dataset(learnable_cells(1, 16), tmp_path / "small", about=ABOUT, split=every)
+    with pytest.raises(DataError, match=r"of 16 x 16 pixels, is too small: networks look at 32 x 32 at least"):
+        train(config(), small, tmp_path / "run")
+    check_crop(64, data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder, first in ((tmp_path, "notes.txt"), (data.folder, "dataset.json")):
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(DataError, match=rf"holds something else \({first}\), not a run"):
+            train(config(), data, folder)
+        assert sorted(folder.rglob("*")) == before
+
+
+def test_a_byte_that_flipped_stops_it(tmp_path: Path) -> None:
+    data = learnable_data(tmp_path / "data")
+    shard = sorted((data.folder / "shards").iterdir())[-1]
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=f"{shard.name} is damaged"):
+        train(config(), data, tmp_path / "run")
 
 
 @pytest.mark.parametrize("how", ["rate", "data"])

@@ -26,6 +26,7 @@ from betaearth.scenes.model import S2_BANDS, Sensor
 from betaearth.training import parquet_files
 from betaearth.training.chips import CellYear
 from betaearth.training.held_rasters import read_held
+from betaearth.training.ledger import Ledger
 from betaearth.training.majortom import major_tom_cells
 from betaearth.training.majortom_index import Entry, Roots, read_index, sensed_of
 from betaearth.training.majortom_matching import LACKING, Date, MajorTomOptions, Match, match_cell
@@ -208,14 +209,14 @@ class TestBadRows:
         (example,) = tally.examples.values()
         assert "Core-S2L1C/images/part_00001.parquet, row group 0, " in example
         with pytest.raises(DataError, match=r"part_00001\.parquet, row group 0, .*B05.* is corrupt"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     def test_a_missing_column(self, core: Core, cells: Cells) -> None:
         for row in core.rows["Core-S1RTC"]:
             del row["vh"]
         core.write()
         with pytest.raises(DataError, match=r"Core-S1RTC/images/part_00001\.parquet has no column vh; it has .*vv"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     def test_a_band_of_other_ground(self, core: Core, cells: Cells) -> None:
         west, north, epsg = CORNERS[CELL]
@@ -224,7 +225,7 @@ class TestBadRows:
         with pytest.raises(
             DataError, match=r"row group 0, B11 covers \(48, 48\) pixels of 20 m .*\(48, 48\) pixels of 10 m"
         ):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     @pytest.mark.parametrize(
         ("content", "said"),
@@ -240,7 +241,7 @@ class TestBadRows:
         core.rows["Core-S2L2A"][0]["B03"] = content
         core.write()
         with pytest.raises(DataError, match=rf"Core-S2L2A/images/part_00001\.parquet, row group 0, {said}"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     def test_a_row_of_another_cell(self, core: Core, cells: Cells) -> None:
         core.write()
@@ -248,7 +249,7 @@ class TestBadRows:
         table = pq.read_table(path)
         pq.write_table(table.set_column(table.column_names.index("parquet_row"), "parquet_row", [[1, 0]]), path)
         with pytest.raises(DataError, match=f"row group [01] is of cell {CELL}|row group [01] is of cell {OTHER}"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     def test_a_row_group_that_is_not_there(self, core: Core) -> None:
         core.write()
@@ -259,7 +260,7 @@ class TestBadRows:
     def test_several_rows_in_a_group(self, core: Core, cells: Cells) -> None:
         core.write(rows=2)
         with pytest.raises(DataError, match="row group 0 has 2 rows; one is needed"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
 
 class TestBadFiles:
@@ -338,7 +339,7 @@ class TestBadFiles:
         core.write()
         monkeypatch.setattr(parquet_files, "LARGEST", 5000)
         with pytest.raises(DataError, match=r"row group 0, .* has 0 MiB; at most 0 MiB are read at once"):
-            cells(strict=True)
+            cells(ledger=Ledger(strict=True))
 
     def test_a_small_file_that_unpacks_to_a_large_one(self) -> None:
         with MemoryFile() as memory:

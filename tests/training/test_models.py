@@ -120,7 +120,7 @@ def test_what_cannot_begin_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"init": str(path), "variant": "rgb-only", "network": "tiny"}, "holds a segformer network"),
         ({"encoder": path}, "is no MiT encoder for images of three colours"),
         ({"variant": "dinov3-vits16"}, "betaearth models fetch dinov3-vits16"),
-        ({"init": str(tmp_path / "none.pt")}, "neither a variant"),
+        ({"init": str(tmp_path / "none.pt")}, "no such file or folder"),
     ):
         with pytest.raises(ConfigError, match=words):
             build(model(**given), 0)
