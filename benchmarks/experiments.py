@@ -36,7 +36,7 @@ SHOWN = (
     "tiny-curriculum-maps.png",
     "tiny-curriculum-temporal.png",
     "tiny-plain-ablation.png",
-    "target-confusion.png",
+    "teacher-confusion.png",
     "tiny-curriculum-confusion.png",
 )
 """Figures that the page shows."""

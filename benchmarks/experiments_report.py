@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -76,6 +77,7 @@ def expectations(results: Results) -> Iterator[Expectation]:
     """Judge the results of the four networks."""
     yield beats_constant(results)
     yield curriculum_without_inputs(results)
+    yield curriculum_with_any_part(results)
     yield curriculum_with_all(results)
     yield from more_dates(results.model(CURRICULUM))
     yield rgb_is_last(results)
@@ -103,6 +105,21 @@ def curriculum_without_inputs(results: Results) -> Expectation:
         "given Sentinel-1 alone, the curriculum beats plain training",
         f"{scores[0].mean:.3f} against {scores[1].mean:.3f}: {signed(found)}",
         found.interval is not None and found.interval.low > 0,
+    )
+
+
+def curriculum_with_any_part(results: Results) -> Expectation:
+    """The curriculum helps whatever is missing."""
+    pairs = [each for each in results.differences if (each.model, each.against) == (CURRICULUM, PLAIN) and each.inputs]
+    every = max(len(each.inputs or ()) for each in pairs)
+    parts = [each for each in pairs if len(each.inputs or ()) < every]
+    above = [each for each in parts if each.interval and each.interval.low > 0]
+    below = [" + ".join(each.inputs or ()) for each in parts if each.interval and each.interval.high < 0]
+    return Expectation(
+        "given any part of the inputs, the curriculum beats plain training",
+        f"the interval is above 0 with {len(above)} of {len(parts)} parts, below 0 with "
+        f"{' and '.join(below) if below else 'none'}; all parts: {fmean(each.mean for each in parts):+.3f} in the mean",
+        len(above) == len(parts),
     )
 
 

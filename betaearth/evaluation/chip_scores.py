@@ -75,6 +75,7 @@ def chip_cosine(
         pixels=len(alike),
         cosine=float(alike.mean()),
         constant=None if flat is None else float(flat.mean()),
+        cell=sample.row.cell,
     )
     return ChipCosine(sample.row, inputs, dates, tile), alike, flat
 
@@ -93,12 +94,12 @@ def score_chip(embedder: Embedder, material: Material, row: Row) -> ChipScore | 
     parts: tuple[tuple[str, TileCosine], ...] = ()
     if sample.labels is not None:
         words = dict(material.dataset.description.land_cover)
-        parts = split_tile(chip.tile.name, alike, sample.labels[sample.valid], words, constant=flat)
+        parts = split_tile(chip.tile, alike, sample.labels[sample.valid], words, constant=flat)
     return ChipScore(chip, parts, vectors[sample.valid].mean(axis=0))
 
 
 def merged(tiles: Sequence[TileCosine], name: str) -> TileCosine:
-    """Join tiles into one that each pixel counts once in."""
+    """Join tiles of a cell into one that each pixel counts once in."""
     pixels = np.array([tile.pixels for tile in tiles])
     flat = [tile.constant for tile in tiles if tile.constant is not None]
     return TileCosine(
@@ -106,6 +107,7 @@ def merged(tiles: Sequence[TileCosine], name: str) -> TileCosine:
         pixels=int(pixels.sum()),
         cosine=float(np.average([tile.cosine for tile in tiles], weights=pixels)),
         constant=float(np.average(flat, weights=pixels)) if len(flat) == len(tiles) else None,
+        cell=tiles[0].cell,
     )
 
 
@@ -118,7 +120,7 @@ def by_cell_year(chips: Iterable[ChipCosine]) -> list[TileCosine]:
 
 
 def strata_of(scores: Sequence[ChipScore], *, seed: int) -> dict[str, Strata]:
-    """Group by what the data set knows, month, latitude, clouds and land cover; cell-years are what is resampled."""
+    """Group by what the data set knows, month, latitude, clouds and land cover; cells are what is resampled."""
     known = sorted({word for score in scores for word in score.cosine.row.strata})
     words: dict[str, WordOf] = {
         **{name: _stratum(name) for name in known},

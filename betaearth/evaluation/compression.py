@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from betaearth.errors import DataError
 from betaearth.evaluation.confusion import ClassScore, score_classes
@@ -245,7 +246,8 @@ def probe_codes(
     if not folds:
         raise DataError("there is no fold to probe")
     fitted = [fit_codecs(train.vectors) for train, _ in folds]
-    return tuple(_probe(codecs, folds, seed, target) for codecs in zip(*fitted, strict=True))
+    with threadpool_limits(1):  # as the probes do
+        return tuple(_probe(codecs, folds, seed, target) for codecs in zip(*fitted, strict=True))
 
 
 def _probe(

@@ -17,6 +17,8 @@ from betaearth.errors import ConfigError
 from betaearth.storage.files import folder_errors
 
 Count = Annotated[int, Field(ge=1)]
+FoldSplit = Literal["random", "blocks", "region left out"]
+"""How the evaluated cells alone are cut for probes: at random by pixel, by geographic block, each region left out."""
 MOST_DATES = 12
 """Dates of a cell that are held at once; where there are more, the seed chooses."""
 
@@ -60,8 +62,12 @@ class ProbePlan(_Options):
     """Cell-years of the train split that teach, at most; each gives one date."""
     test_cells: Count = 300
     """Cell-years of the evaluated split that are asked about, at most."""
+    splits: tuple[FoldSplit, ...] = ("random", "blocks", "region left out")
+    """Of the evaluated cells among themselves, beside the data set's own split."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Of the random and the geographic-block splits of the evaluated cells."""
+    """Of the random and the geographic-block splits."""
+    region_km: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2000.0
+    """Edge of a region, each of which is left out in turn; a data set whose strata name a `region` has its own."""
     shots: Count = 10
     """Labels a class of the few-shot probe."""
     draws: Count = 10

@@ -2,6 +2,9 @@
 
 A figure never stands alone: beside it is the cosine that one constant vector reaches, the mean of the targets that a
 model learned from. A teacher whose vectors all point one way gives a constant .9.
+
+Intervals are those of a cluster bootstrap: dates and years of one cell are alike, so that whole cells are resampled
+(Davison and Hinkley 1997, 3.8), and a cell of five years is one independent sample, not five.
 """
 
 from __future__ import annotations
@@ -47,19 +50,23 @@ class TileCosine(Measure):
     """Mean over them."""
     constant: float | None = None
     """Likewise of the constant vector; None where none was given."""
+    cell: str | None = None
+    """Where the tile lies: tiles of one cell are resampled together; None for a tile that is like no other."""
 
 
 class CosineScore(Measure):
     """Cosine over many tiles."""
 
     tiles: int
+    cells: int | None = None
+    """That they lie in; None in results that were made before cells were told apart."""
     pixels: int
     mean: float
     """Over tiles, each counting once."""
     std: float
     """Over tiles, of the population (divided by n)."""
     interval: Interval | None
-    """Of the mean, tiles resampled; None for a single tile."""
+    """Of the mean, whole cells resampled with all their tiles; None for a single cell."""
     pooled: float
     """Over pixels, each counting once."""
     constant: float | None
@@ -155,19 +162,32 @@ def score_tiles(per_tile: Sequence[TileCosine], *, seed: int) -> CosineScore:
     flat = [tile.constant for tile in per_tile if tile.constant is not None]
     if flat and len(flat) != len(per_tile):
         raise DataError(f"{len(flat)} of {len(per_tile)} tiles have the constant's cosine: give it for all or for none")
+    cells = cells_of(per_tile)
     return CosineScore(
         tiles=len(per_tile),
+        cells=len(np.unique(cells)),
         pixels=int(weights.sum()),
         mean=float(values.mean()),
         std=float(values.std()),
-        interval=bootstrap_interval(values, seed=seed),
+        interval=bootstrap_interval(values, seed=seed, groups=cells),
         pooled=float(np.average(values, weights=weights)),
         constant=float(np.mean(flat)) if flat else None,
         constant_pooled=float(np.average(flat, weights=weights)) if flat else None,
     )
 
 
-def bootstrap_interval(values: NDArray[np.floating[Any]], *, seed: int, draws: int = DRAWS) -> Interval | None:
+def cells_of(per_tile: Sequence[TileCosine]) -> NDArray[np.str_]:
+    """Name what is resampled together (n,): the cell of each tile; a tile that names none is its own."""
+    return np.array([tile.cell or f"tile {number}" for number, tile in enumerate(per_tile)], dtype=np.str_)
+
+
+def bootstrap_interval(
+    values: NDArray[np.floating[Any]],
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    draws: int = DRAWS,
+) -> Interval | None:
     """Return the percentile bootstrap interval of a mean (Efron 1979), 95 %.
 
     For the interval of a difference between two models on the same tiles, give the tiles' differences.
@@ -175,24 +195,43 @@ def bootstrap_interval(values: NDArray[np.floating[Any]], *, seed: int, draws: i
     Args:
         values: (n,).
         seed: of the draws.
+        groups: (n,) names of what belongs together: whole groups are drawn, as many as there are, and the mean is over
+            all values of those that were drawn; None draws each value by itself.
         draws: resamples.
 
     Returns:
-        None for fewer than two values: one says nothing about its spread.
+        None for fewer than two groups: one says nothing about its spread.
 
     Raises:
-        DataError: values that are not finite numbers in one dimension.
+        DataError: values that are not finite numbers in one dimension, or not as many groups.
     """
     if values.ndim != 1 or not np.isfinite(values).all():
         raise DataError(f"a bootstrap needs finite values (n,); these are {values.shape} {values.dtype}")
-    if len(values) < 2:
+    totals, sizes = _grouped(values, groups)
+    if len(totals) < 2:
         return None
     generator, means = np.random.default_rng(seed), np.empty(draws)
-    step = max(1, _INDICES_AT_ONCE // len(values))
+    step = max(1, _INDICES_AT_ONCE // len(totals))
     for start in range(0, draws, step):
         some = means[start : start + step]
-        some[:] = values[generator.integers(0, len(values), (len(some), len(values)))].mean(axis=1)
+        drawn = generator.integers(0, len(totals), (len(some), len(totals)))
+        some[:] = totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
     return interval_of(means)
+
+
+def _grouped(
+    values: NDArray[np.floating[Any]], groups: NDArray[Any] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each group's sum and number of values, (group,), in the order in which groups first come."""
+    if groups is None:
+        return values.astype(np.float64), np.ones(len(values))
+    if groups.shape != values.shape:
+        raise DataError(f"groups {groups.shape} do not fit values {values.shape}")
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    # Where each value is its own group, this order makes the same draws as no groups at all.
+    place = np.argsort(np.argsort(first))[group]
+    totals: NDArray[np.float64] = np.bincount(place, weights=values).astype(np.float64)
+    return totals, np.bincount(place).astype(np.float64)
 
 
 def interval_of(draws: NDArray[np.float64]) -> Interval:

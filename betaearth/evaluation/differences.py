@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from betaearth.evaluation.chip_scores import ChipCosine, by_cell_year
-from betaearth.evaluation.cosine import bootstrap_interval
+from betaearth.evaluation.cosine import TileCosine, bootstrap_interval, cells_of
 from betaearth.evaluation.embedder import DateMode
 from betaearth.evaluation.model_run import ModelFindings
 from betaearth.evaluation.results import ModelDifference
@@ -28,14 +27,15 @@ def _differences(model: ModelFindings, against: ModelFindings, seed: int) -> Ite
     ours, theirs = _arms(model), _arms(against)
     for inputs, chips in ours.items():
         both = _paired(chips, theirs.get(inputs, ()))
-        if len(both):
+        if both:
+            values = np.array([difference for _, difference in both])
             yield ModelDifference(
                 model=model.results.name,
                 against=against.results.name,
                 inputs=inputs,
                 tiles=len(both),
-                mean=float(both.mean()),
-                interval=bootstrap_interval(both, seed=seed),
+                mean=float(values.mean()),
+                interval=bootstrap_interval(values, seed=seed, groups=cells_of([tile for tile, _ in both])),
             )
 
 
@@ -49,12 +49,12 @@ def _arms(findings: ModelFindings) -> Mapping[tuple[str, ...] | None, Sequence[C
     }
 
 
-def _paired(ours: Sequence[ChipCosine], theirs: Sequence[ChipCosine]) -> NDArray[np.float64]:
-    """Subtract over the cell-years of the dates that both were scored on, (n,)."""
+def _paired(ours: Sequence[ChipCosine], theirs: Sequence[ChipCosine]) -> list[tuple[TileCosine, float]]:
+    """Subtract over the cell-years of the dates that both were scored on: ours, and by how much it is above theirs."""
     shared = {_date(chip) for chip in ours} & {_date(chip) for chip in theirs}
     mine, others = (by_cell_year(chip for chip in chips if _date(chip) in shared) for chips in (ours, theirs))
     told = {tile.name: tile.cosine for tile in others}
-    return np.array([tile.cosine - told[tile.name] for tile in mine])
+    return [(tile, tile.cosine - told[tile.name]) for tile in mine]
 
 
 def _date(chip: ChipCosine) -> tuple[str, date]:

@@ -24,6 +24,7 @@ from betaearth.inference.observer import check_taken, network_inputs
 from betaearth.inference.precision import Precision, arithmetic, effective
 from betaearth.inference.predictor import assemble, cut, to_unit_length, windows_at_a_time
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, STEP, Tiling, Window
+from betaearth.nn.backbones import BackboneSource
 from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.variants import Family, Variant
 from betaearth.scenes.model import Sensor
@@ -56,6 +57,7 @@ class Embedder:
         name: str | None = None,
         weights_sha256: str = "",
         origin: str = "",
+        backbone: BackboneSource | None = None,
         precision: Precision = Precision.FLOAT32,
     ) -> None:
         """Hold a network.
@@ -66,6 +68,7 @@ class Embedder:
             name: what results call it; None for the variant's name.
             weights_sha256: digest of the file of weights.
             origin: where that file came from.
+            backbone: which one a DINOv3 network runs on.
             precision: of the encoders; float32 where the device has no other.
 
         Raises:
@@ -78,6 +81,7 @@ class Embedder:
         self.name = name or variant.name
         self.weights_sha256 = weights_sha256
         self.origin = origin
+        self.backbone = backbone
         self.device = next(network.parameters()).device
         self.precision = effective(precision, self.device)
 
@@ -90,6 +94,7 @@ class Embedder:
             name=name,
             weights_sha256=model.weights_sha256,
             origin=model.origin,
+            backbone=model.backbone,
             precision=precision,
         )
 

@@ -14,7 +14,9 @@ from betaearth.evaluation.compression import COMPONENTS
 from betaearth.evaluation.config import EvaluationConfig
 from betaearth.evaluation.cosine import constant_mean
 from betaearth.evaluation.pace import paced
-from betaearth.evaluation.probes import ProbeTask
+from betaearth.evaluation.parts import ARRAY, Parts
+from betaearth.evaluation.probe_splits import geographic_blocks
+from betaearth.evaluation.probes import ProbeTask, unlearnable
 from betaearth.evaluation.results import DataFacts
 from betaearth.events import Emit, ignore
 from betaearth.scenes.model import Sensor
@@ -23,6 +25,8 @@ from betaearth.training.dataset import Dataset, Row, Sample
 TEACHING = "train"
 """The split that probes, codes and the constant learn from."""
 SAME_SPLIT = "the judged split is the one that teaches"
+REGION = "region"
+"""The stratum that tells regions apart, where a data set has it."""
 CONSTANT_CELLS = 1000
 """Cell-years of the train split that the constant baseline is the mean of, at most."""
 
@@ -49,6 +53,8 @@ class DrawnPixels:
     """(n,) Major TOM ids."""
     blocks: NDArray[np.str_]
     """(n,) geographic blocks."""
+    regions: NDArray[np.str_]
+    """(n,) what the data set calls a region, or else geographic blocks of the configuration's `region_km`."""
     target: NDArray[np.float32]
     """(n, 64) unit length."""
     raw: NDArray[np.float32]
@@ -86,12 +92,22 @@ class Material:
     """Why nothing can be probed; None where it can."""
 
     @property
+    def no_pixel(self) -> str | None:
+        """Why no judged pixel was drawn; None where some were."""
+        if self.test_pixels.places:
+            return None
+        needed = ["a target", *(["a label"] if self.test_pixels.labels is not None else [])]
+        return f"no judged pixel has {', '.join(needed)} and all of {', '.join(self.sensors)}"
+
+    @property
     def no_compression(self) -> str | None:
         """Why no code can be fitted; None where it can."""
         if self.config.split == TEACHING:
             return SAME_SPLIT
+        if self.no_pixel is not None:
+            return self.no_pixel
         count = len(self.train_pixels.target)
-        if count < max(COMPONENTS) or not self.test_pixels.places:
+        if count < max(COMPONENTS):
             return f"{count} pixels of the split train teach the codes; {max(COMPONENTS)} are needed"
         return None
 
@@ -119,8 +135,14 @@ class Material:
         )
 
 
-def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore) -> Material:
+def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore, *, parts: Parts | None = None) -> Material:
     """Choose and read what models are judged on.
+
+    Args:
+        dataset: the data.
+        config: what is to be run.
+        emit: where progress goes.
+        parts: that are finished; None keeps nothing.
 
     Raises:
         DataError: the split that is to be judged has no cell, or a shard is damaged.
@@ -134,7 +156,9 @@ def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore) -> M
         )
     teaching = dataset.cell_years(TEACHING)
     known = [rows for rows in some(teaching, CONSTANT_CELLS, config.seed) if rows[0].target_fraction > 0]
-    constant = constant_mean(_targets(dataset, known, emit)) if known else None
+    means = (parts or Parts()).each(
+        "constant", ["mean"] if known else [], ARRAY, lambda _: constant_mean(_targets(dataset, known, emit))
+    )
     sensors, plan = common_inputs(judged), config.probes
     labelled = _no_labels(dataset, judged, teaching) is None
     teachers = () if config.split == TEACHING else teaching
@@ -148,7 +172,7 @@ def gather(dataset: Dataset, config: EvaluationConfig, emit: Emit = ignore) -> M
         config,
         judged,
         sensors,
-        constant,
+        means[0] if means else None,
         len(known),
         taught,
         asked,
@@ -173,8 +197,8 @@ def _no_labels(dataset: Dataset, judged: Sequence[CellYearRows], teaching: Seque
 def _too_few(taught: DrawnPixels, asked: DrawnPixels) -> str | None:
     if not asked.places or asked.labels is None or taught.labels is None:
         return "no judged pixel has both a label and a target"
-    classes = len(np.unique(taught.labels))
-    return None if classes > 1 else f"the train split has labels of {classes} classes; probes need two"
+    lacking = unlearnable(taught.labels)
+    return None if lacking is None else f"the train split has {lacking}"
 
 
 def draw_pixels(
@@ -210,7 +234,7 @@ def draw_pixels(
             found.labels += [words.get(int(code), f"class {code}") for code in sample.labels[rows, columns]]
         found.target.append(sample.target[:, rows, columns].T)
         found.raw.append(np.concatenate([sample.inputs[sensor][:, rows, columns] for sensor in sensors]).T)
-    return found.pixels(labelled=labelled)
+    return found.pixels(labelled=labelled, region_km=config.probes.region_km)
 
 
 @dataclass
@@ -222,14 +246,24 @@ class _Drawn:
     target: list[NDArray[np.float32]] = field(default_factory=list)
     raw: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def pixels(self, *, labelled: bool) -> DrawnPixels:
+    def pixels(self, *, labelled: bool, region_km: float) -> DrawnPixels:
         """Join them."""
         counts = [len(place.rows) for place in self.places]
+        rows = [place.row for place in self.places]
         return DrawnPixels(
             tuple(self.places),
             np.array(self.labels, dtype=np.str_) if labelled else None,
-            np.repeat(np.array([place.row.cell for place in self.places], dtype=np.str_), counts),
-            np.repeat(np.array([place.row.block for place in self.places], dtype=np.str_), counts),
+            np.repeat(np.array([row.cell for row in rows], dtype=np.str_), counts),
+            np.repeat(np.array([row.block for row in rows], dtype=np.str_), counts),
+            np.repeat(regions_of(rows, region_km), counts),
             np.concatenate(self.target) if self.target else np.empty((0, 64), np.float32),
             np.concatenate(self.raw) if self.raw else np.empty((0, 0), np.float32),
         )
+
+
+def regions_of(rows: Sequence[Row], size_km: float) -> NDArray[np.str_]:
+    """Name the region of each row (n,): the data set's, where it knows that of all, else a block of `size_km`."""
+    if rows and all(REGION in row.strata for row in rows):
+        return np.array([row.strata[REGION] for row in rows], dtype=np.str_)
+    lon, lat = np.array([row.lon for row in rows], np.float64), np.array([row.lat for row in rows], np.float64)
+    return geographic_blocks(lon, lat, size_km)

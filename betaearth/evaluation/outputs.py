@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,22 +15,27 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from betaearth.errors import DataError
 from betaearth.evaluation.chip_scores import ChipCosine
 from betaearth.evaluation.material import Material
 from betaearth.evaluation.model_run import MAP_EDGE, ModelFindings, map_rows
 from betaearth.evaluation.neuco import neuco_csv
+from betaearth.evaluation.parts import left_parts
 from betaearth.evaluation.results import RESULTS_NAME, Results
 from betaearth.evaluation.tables import tables
 from betaearth.inference.preprocessing import RGB
 from betaearth.products.quantise import quantise
 from betaearth.scenes.model import Sensor
 from betaearth.storage.files import folder_errors, sync
+from betaearth.storage.unfinished import check_free, take_name
 
 TABLES_NAME = "tables.md"
 TILES_NAME = "tiles.parquet"
 VECTORS_NAME = "vectors.npz"
 MAPS_NAME = "maps.npz"
+KINDS = {RESULTS_NAME: "results"}
+"""File to what a folder is that holds it."""
+ROWS_AT_ONCE = 8192
+"""Of a row group of the tiles."""
 BRIGHTEST = 0.3
 """Reflectance that is white in a map's picture."""
 
@@ -57,7 +63,7 @@ TILES = pa.schema(
 """A row a model, date and arm. `experiment`: `cosine`, every date with all inputs that it has; or `subsets`."""
 
 
-def check_free(folder: Path) -> None:
+def check_out(folder: Path) -> None:
     """Check that a folder is there to be written, before hours of computing.
 
     Raises:
@@ -65,9 +71,7 @@ def check_free(folder: Path) -> None:
         ConfigError: it may not be looked into.
     """
     with folder_errors(folder):
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            kind = "results" if (folder / RESULTS_NAME).exists() else "something else"
-            raise DataError(f"{folder} holds {kind} already, which is not overwritten: name a new folder")
+        check_free(folder, KINDS, left=left_parts(folder))
 
 
 def write_outputs(folder: Path, results: Results, findings: Sequence[ModelFindings], material: Material) -> None:
@@ -86,7 +90,7 @@ def write_outputs(folder: Path, results: Results, findings: Sequence[ModelFindin
     with whole(folder) as draft:
         (draft / RESULTS_NAME).write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (draft / TABLES_NAME).write_text(tables(results), encoding="utf-8")
-        pq.write_table(tiles_table(findings), draft / TILES_NAME, compression="zstd")
+        write_tiles(findings, draft / TILES_NAME)
         (draft / VECTORS_NAME).write_bytes(packed(vectors_of(findings, material)))
         (draft / MAPS_NAME).write_bytes(packed(maps_of(findings, material)))
         for found in findings:
@@ -98,10 +102,10 @@ def whole(folder: Path) -> Iterator[Path]:
     """Give a hidden sibling to write into; it takes the name of `folder` once all is written.
 
     Raises:
-        DataError: the folder holds something.
+        DataError: the folder holds something, or does when all is written.
         ConfigError: it cannot be written.
     """
-    check_free(folder)
+    check_out(folder)
     draft = folder.absolute().with_name(f".{folder.absolute().name}.{uuid4().hex}.tmp")
     with folder_errors(folder):
         draft.mkdir(parents=True)
@@ -110,21 +114,26 @@ def whole(folder: Path) -> Iterator[Path]:
             for path in draft.iterdir():
                 sync(path)
             sync(draft)
-            draft.rename(folder)
-            sync(draft.parent)
+            take_name(draft, folder, left=left_parts(folder))
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def tiles_table(findings: Sequence[ModelFindings]) -> pa.Table:
-    """List every score of a date."""
-    rows = [
+def write_tiles(findings: Sequence[ModelFindings], path: Path) -> None:
+    """Write every score of a date, some thousand rows at a time: the table is never whole in memory.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    rows = (
         _tile(found.results.name, experiment, chip)
         for found in findings
         for experiment, chips in (("cosine", found.chips), ("subsets", found.ablation))
         for chip in chips
-    ]
-    return pa.Table.from_pylist(rows, schema=TILES)
+    )
+    with pq.ParquetWriter(path, TILES, compression="zstd") as writer:
+        while group := list(islice(rows, ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist(group, schema=TILES))
 
 
 def _tile(model: str, experiment: str, chip: ChipCosine) -> Mapping[str, object]:
@@ -145,9 +154,17 @@ def _tile(model: str, experiment: str, chip: ChipCosine) -> Mapping[str, object]
 
 
 def vectors_of(findings: Sequence[ModelFindings], material: Material) -> dict[str, NDArray[np.generic]]:
-    """Gather the vectors of the judged pixels: `target` (n, 64), `cells`, `blocks`, `labels`, `model/NAME` (n, 64)."""
+    """Gather the vectors of the judged pixels.
+
+    `target` and `model/NAME` are (n, 64); `cells`, `blocks`, `regions` and, where there are some, `labels` are (n,).
+    """
     pixels = material.test_pixels
-    arrays: dict[str, NDArray[np.generic]] = {"target": pixels.target, "cells": pixels.cells, "blocks": pixels.blocks}
+    arrays: dict[str, NDArray[np.generic]] = {
+        "target": pixels.target,
+        "cells": pixels.cells,
+        "blocks": pixels.blocks,
+        "regions": pixels.regions,
+    }
     if pixels.labels is not None:
         arrays["labels"] = pixels.labels
     for found in findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from betaearth.events import Emit, Event
@@ -33,13 +34,23 @@ class EvaluationStep(Event):
     """Of this step, at its pace so far; None where nobody knows yet."""
 
 
-def paced(things: Counted[T_co], emit: Emit, *, model: str, step: str) -> Iterator[T_co]:
-    """Go through things and tell how far it is: at the first, the last, and at most once a second."""
+def paced(things: Counted[T_co], emit: Emit, *, model: str, step: str, done: int = 0) -> Iterator[T_co]:
+    """Go through things and tell how far it is: at the first, the last, and at most once a second.
+
+    Args:
+        things: all of them.
+        emit: where progress goes.
+        model: that is evaluated.
+        step: such as `chips`.
+        done: how many of them an earlier process has done, which are left out; the pace is that of the others.
+    """
     start = told = time.monotonic()
     total = len(things)
-    for index, thing in enumerate(things, start=1):
+    if done:
+        emit(EvaluationStep(model, step, done, total, None if done < total else 0.0))
+    for index, thing in enumerate(islice(things, done, None), start=done + 1):
         yield thing
         now = time.monotonic()
-        if index in {1, total} or now - told >= SECONDS_BETWEEN:
+        if index in {done + 1, total} or now - told >= SECONDS_BETWEEN:
             told = now
-            emit(EvaluationStep(model, step, index, total, (now - start) / index * (total - index)))
+            emit(EvaluationStep(model, step, index, total, (now - start) / (index - done) * (total - index)))

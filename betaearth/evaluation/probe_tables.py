@@ -40,8 +40,9 @@ def probes(results: Results) -> Iterator[str]:
         yield f"### {split}\n\n{table(header, rows)}"
     yield (
         "Balanced accuracy with its interval over cells, where nothing else is said. Transferred: the probe learned "
-        "from the teacher's vectors. Few labels: mean over draws. `random` and `blocks` cut the judged cells into "
-        "folds; a random split flatters, because neighbours teach."
+        "from the teacher's vectors. Few labels: mean over draws. `random`, `blocks` and `region left out` cut "
+        "the judged cells into folds; a random split flatters, because neighbours teach, and a region left out asks "
+        "whether what was learned holds elsewhere."
     )
 
 

@@ -4,29 +4,49 @@ The linear probe is a multinomial logistic regression (L2, C = 1) on features st
 and deviation; the same on ten labels a class is the ten-shot probe. Nearest neighbours vote by cosine; where two
 classes have as many votes, the nearest of theirs decides. All are deterministic. The baseline is the training set's
 most frequent class.
+
+All run on one thread: their sums are small, and where cores are shared, threads mostly wait for each other (ten times
+as long, measured). One thread also adds in one order, so that a machine's number of cores changes no answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from betaearth.errors import DataError
 from betaearth.evaluation.confusion import ClassScore, Labels, score_classes
 from betaearth.evaluation.cosine import Interval, Measure, Vectors, bootstrap_interval
+from betaearth.evaluation.neighbours import predict_neighbours
 from betaearth.evaluation.probe_splits import Split
+from betaearth.evaluation.probe_task import ProbeTask, check_learnable
+
+__all__ = [
+    "FewShotScore",
+    "ProbeOptions",
+    "ProbeScores",
+    "ProbeTask",
+    "Spread",
+    "draw_shots",
+    "predict_linear",
+    "predict_majority",
+    "predict_neighbours",
+    "run_few_shot",
+    "run_folds",
+    "run_probes",
+    "unlearnable",
+]
 
 MOST_ITERATIONS = 5000
-_SIMILARITIES_AT_ONCE = 8_000_000
-"""Bounds the memory of the neighbours' search (8 bytes each)."""
+MOST_VOTERS = 3
+"""Neighbours that vote."""
 
 
 class ProbeOptions(Measure):
@@ -41,46 +61,10 @@ class ProbeOptions(Measure):
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class ProbeTask:
-    """Vectors with labels."""
-
-    vectors: Vectors
-    """(n, feature)"""
-    labels: Labels
-    """(n,) classes: integers or words."""
-    groups: Labels = field(default_factory=lambda: np.empty(0, dtype=np.str_))
-    """(n,) names of what belongs together, such as geographic blocks; each sample its own where none are given."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be probed.
-
-        Raises:
-            DataError: shapes that do not fit, no sample, or a value that is no number.
-        """
-        if self.groups.size == 0:
-            object.__setattr__(self, "groups", np.arange(len(self.labels)))
-        shapes = f"vectors {self.vectors.shape}, labels {self.labels.shape} and groups {self.groups.shape}"
-        if self.vectors.ndim != 2 or not self.labels.shape == self.groups.shape == self.vectors.shape[:1]:
-            raise DataError(f"{shapes} do not fit: they must be (n, feature), (n,) and (n,)")
-        if len(self.vectors) == 0:
-            raise DataError(f"{shapes}: there is no sample to probe")
-        bad = int((~np.isfinite(self.vectors)).any(axis=1).sum())
-        if bad:
-            raise DataError(f"{bad} of {len(self.vectors)} vectors hold values that are no numbers: leave them out")
-
-    def take(self, positions: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> ProbeTask:
-        """Return some of the samples."""
-        return ProbeTask(self.vectors[positions], self.labels[positions], self.groups[positions])
-
-    def of_classes(self, classes: Iterable[int | str]) -> ProbeTask:
-        """Return the samples of some classes."""
-        return self.take(np.isin(self.labels, list(classes)))
-
-    def frequent(self, least: int) -> tuple[int | str, ...]:
-        """List the classes that have at least `least` samples."""
-        labels, counts = np.unique(self.labels, return_counts=True)
-        return tuple(labels[counts >= least].tolist())
+Fold = tuple[ProbeTask, ProbeTask]
+"""Samples to learn from, and to ask about."""
+Predict = Callable[[ProbeTask, Vectors], Labels]
+"""Answers (n,) about vectors (n, feature), after learning from a task."""
 
 
 class Spread(Measure):
@@ -149,6 +133,37 @@ def run_folds(task: ProbeTask, splits: Sequence[Split], *, options: ProbeOptions
     return _run([(task.take(split.train), task.take(split.test)) for split in splits], None, options or ProbeOptions())
 
 
+def run_few_shot(train: ProbeTask, test: ProbeTask, *, options: ProbeOptions | None = None) -> FewShotScore:
+    """Run the few-shot probe alone.
+
+    Args:
+        train: samples to draw from; a class with fewer labels than shots is left out: it cannot be drawn from, and
+            counts as never found.
+        test: samples to ask about.
+        options: how; `shots` must be given.
+
+    Raises:
+        DataError: fewer than two classes have as many labels, or widths that differ.
+    """
+    asked = options or ProbeOptions()
+    shots = asked.shots or 0
+    enough = train.frequent(shots)
+    if shots < 1 or len(enough) < 2:
+        raise DataError(f"{len(enough)} classes have {shots} labels: a few-shot probe needs two")
+    with threadpool_limits(1):
+        return _few_shot([(train.of_classes(enough), test)], shots, asked)
+
+
+def unlearnable(labels: Labels) -> str | None:
+    """Say what labels (n,) lack for all probes to learn from; None where nothing."""
+    classes = len(np.unique(labels))
+    if classes < 2:
+        return f"labels of {'one' if classes else 'no'} class; probes need two"
+    if len(labels) < MOST_VOTERS:
+        return f"{len(labels)} labels; {MOST_VOTERS} neighbours need as many"
+    return None
+
+
 def predict_linear(train: ProbeTask, vectors: Vectors) -> Labels:
     """Answer with the linear probe.
 
@@ -162,42 +177,10 @@ def predict_linear(train: ProbeTask, vectors: Vectors) -> Labels:
     Raises:
         DataError: one class only, or widths that differ.
     """
-    _check(train, vectors)
+    check_learnable(train, vectors)
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=MOST_ITERATIONS))
     said: Labels = probe.fit(train.vectors.astype(np.float64), train.labels).predict(vectors.astype(np.float64))
     return said
-
-
-def predict_neighbours(
-    train: ProbeTask, vectors: Vectors, k: int, *, by: Literal["cosine", "euclidean"] = "cosine"
-) -> Labels:
-    """Answer with the vote of the k nearest neighbours.
-
-    Args:
-        train: samples to learn from.
-        vectors: (n, feature) to ask about.
-        k: voters, at least 1.
-        by: cosine, or the distance of features standardised by `train`.
-
-    Returns:
-        (n,) labels.
-
-    Raises:
-        DataError: fewer training samples than k, widths that differ, one class only, or for cosine vectors of zero
-            length.
-    """
-    _check(train, vectors)
-    if not 1 <= k <= len(train.labels):
-        raise DataError(f"{k} neighbours of {len(train.labels)} training samples: there must be 1 to as many")
-    labels, codes = np.unique(train.labels, return_inverse=True)
-    known, asked = _comparable(train.vectors, vectors, by)
-    # |a - b|^2 = |a|^2 - 2 ab + |b|^2: of the same a, the nearest b has the largest ab - |b|^2 / 2, for unit b as well.
-    shift = np.einsum("ij,ij->i", known, known) / 2
-    said, step = np.empty(len(asked), dtype=np.intp), max(1, _SIMILARITIES_AT_ONCE // len(known))
-    for start in range(0, len(asked), step):
-        near = asked[start : start + step] @ known.T - shift
-        said[start : start + step] = _vote(codes[_nearest(near, k)], len(labels))
-    return labels[said]
 
 
 def predict_majority(train: ProbeTask, vectors: Vectors) -> Labels:
@@ -221,28 +204,37 @@ def draw_shots(task: ProbeTask, shots: int, *, seed: int) -> ProbeTask:
     return task.take(np.concatenate(drawn))
 
 
-def _run(folds: Sequence[tuple[ProbeTask, ProbeTask]], teacher: ProbeTask | None, options: ProbeOptions) -> ProbeScores:
+def _run(folds: Sequence[Fold], teacher: ProbeTask | None, options: ProbeOptions) -> ProbeScores:
+    seed, by = options.seed, options.neighbours
+    with threadpool_limits(1):
+        return ProbeScores(
+            linear=_scored(folds, predict_linear, seed),
+            transferred=None if teacher is None else _scored(folds, _taught_by(teacher), seed),
+            knn1=_scored(folds, lambda train, vectors: predict_neighbours(train, vectors, 1, by=by), seed),
+            knn3=_scored(folds, lambda train, vectors: predict_neighbours(train, vectors, MOST_VOTERS, by=by), seed),
+            few_shot=None if options.shots is None else _few_shot(folds, options.shots, options),
+            majority=_scored(folds, predict_majority, seed),
+        )
+
+
+def _scored(folds: Sequence[Fold], predict: Predict, seed: int) -> ClassScore:
+    """Score the answers of all folds as one."""
     truth = np.concatenate([test.labels for _, test in folds])
     groups = np.concatenate([test.groups for _, test in folds])
+    said = np.concatenate([predict(train, test.vectors) for train, test in folds])
+    return score_classes(truth, said, groups, seed=seed)
 
-    def scored(predict: Callable[[ProbeTask, Vectors], Labels], seed: int = options.seed) -> ClassScore:
-        said = np.concatenate([predict(train, test.vectors) for train, test in folds])
-        return score_classes(truth, said, groups, seed=seed)
 
-    def few_shot(shots: int) -> FewShotScore:
-        def with_seed(seed: int) -> Callable[[ProbeTask, Vectors], Labels]:
-            return lambda train, vectors: predict_linear(draw_shots(train, shots, seed=seed), vectors)
+def _taught_by(teacher: ProbeTask) -> Predict:
+    return lambda _, vectors: predict_linear(teacher, vectors)
 
-        return _spread_of(shots, [scored(with_seed(options.seed + draw)) for draw in range(options.draws)], options)
 
-    return ProbeScores(
-        linear=scored(predict_linear),
-        transferred=None if teacher is None else scored(lambda _, vectors: predict_linear(teacher, vectors)),
-        knn1=scored(lambda train, vectors: predict_neighbours(train, vectors, 1, by=options.neighbours)),
-        knn3=scored(lambda train, vectors: predict_neighbours(train, vectors, 3, by=options.neighbours)),
-        few_shot=None if options.shots is None else few_shot(options.shots),
-        majority=scored(predict_majority),
-    )
+def _few_shot(folds: Sequence[Fold], shots: int, options: ProbeOptions) -> FewShotScore:
+    def drawn(seed: int) -> Predict:
+        return lambda train, vectors: predict_linear(draw_shots(train, shots, seed=seed), vectors)
+
+    scores = [_scored(folds, drawn(options.seed + draw), options.seed) for draw in range(options.draws)]
+    return _spread_of(shots, scores, options)
 
 
 def _spread_of(shots: int, scores: Sequence[ClassScore], options: ProbeOptions) -> FewShotScore:
@@ -258,38 +250,3 @@ def _spread_of(shots: int, scores: Sequence[ClassScore], options: ProbeOptions) 
         balanced_accuracy=spread([score.balanced_accuracy for score in scores]),
         macro_f1=spread([score.macro_f1 for score in scores]),
     )
-
-
-def _check(train: ProbeTask, vectors: Vectors) -> None:
-    if vectors.ndim != 2 or vectors.shape[1] != train.vectors.shape[1]:
-        raise DataError(f"vectors {vectors.shape} do not fit those learned from, {train.vectors.shape}")
-    labels = np.unique(train.labels)
-    if len(labels) < 2:
-        raise DataError(f"all {len(train.labels)} training samples are of class {labels[0]}: a probe needs two classes")
-
-
-def _comparable(known: Vectors, asked: Vectors, by: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if by == "euclidean":
-        scaler = StandardScaler().fit(known.astype(np.float64))
-        return scaler.transform(known.astype(np.float64)), scaler.transform(asked.astype(np.float64))
-    one, other = (np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True) for vectors in (known, asked))
-    zero = int((one == 0).sum() + (other == 0).sum())
-    if zero:
-        raise DataError(f"{zero} vectors have zero length, which has no direction: mask pixels without data first")
-    return known / one, asked / other
-
-
-def _nearest(near: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    """Return (row, k) columns of the largest values, largest first."""
-    columns = np.argpartition(-near, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(near, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
-
-
-def _vote(codes: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
-    """Return (row,) the code with most votes of (row, k), of those as frequent the one that comes first."""
-    rows = np.arange(len(codes))[:, np.newaxis]
-    votes = np.zeros((len(codes), classes), dtype=np.intp)
-    np.add.at(votes, (rows, codes), 1)
-    winner: NDArray[np.intp] = codes[rows[:, 0], np.argmax(votes[rows, codes], axis=1)]
-    return winner

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from betaearth.errors import DataError
 from betaearth.evaluation.compression import CompressionScore, fit_codecs, probe_codes, score_compression
-from betaearth.evaluation.config import EvaluationConfig, Experiment
+from betaearth.evaluation.config import EvaluationConfig, FoldSplit
 from betaearth.evaluation.material import DrawnPixels, Material
-from betaearth.evaluation.probe_splits import block_folds, random_folds
-from betaearth.evaluation.probes import ProbeOptions, ProbeTask, run_folds, run_probes
-from betaearth.evaluation.results import Baselines, ProbeResult
+from betaearth.evaluation.probe_splits import Split, block_folds, leave_one_out, random_folds
+from betaearth.evaluation.probes import ProbeOptions, run_few_shot, run_folds, run_probes, unlearnable
+from betaearth.evaluation.results import ProbeResult
 
 Vectors = NDArray[np.float32]
-LEAST_BLOCKS = 2
-
-
-def baselines(material: Material) -> Baselines:
-    """Probe what no model has a part in: the teacher's own vectors, and the scaled inputs of each pixel."""
-    taught, asked, wanted = material.train_pixels, material.test_pixels, material.config.experiments
-    can_probe = material.no_probe is None and Experiment.PROBES in wanted
-    can_compress = material.no_compression is None and Experiment.COMPRESSION in wanted
-    return Baselines(
-        teacher=probe(material, taught.target, asked.target) if can_probe else (),
-        raw=probe(material, taught.raw, asked.raw, raw=True) if can_probe else (),
-        raw_inputs=tuple(material.sensors),
-        compression=compress(material, taught.target, asked.target) if can_compress else (),
-    )
 
 
 def probe(
     material: Material, train: Vectors, test: Vectors, *, transfer: bool = False, raw: bool = False
 ) -> tuple[ProbeResult, ...]:
-    """Probe vectors in each split that the pixels allow.
+    """Probe vectors in each split that the pixels allow; `undivided` says why in which not.
 
     Args:
         material: whose labelled pixels they are of.
@@ -43,17 +32,18 @@ def probe(
     """
     taught, asked, config = material.train_pixels, material.test_pixels, material.config
     learned, questions = taught.task(train), asked.task(test)
-    frequent = learned.frequent(config.probes.shots)
-    few = learned.of_classes(frequent) if len(frequent) > 1 else None
     options = _options(config, raw=raw)
-    teacher = taught.task(taught.target) if transfer else None
-    scores = run_probes(learned, questions, teacher=teacher, options=options.model_copy(update={"shots": None}))
-    if few is not None:
-        # A class with too few labels cannot be drawn from; its pixels count as never found.
-        shots = run_probes(few, questions, options=options)
-        scores = scores.model_copy(update={"few_shot": shots.few_shot})
+    alone = options.model_copy(update={"shots": None})
+    scores = run_probes(learned, questions, teacher=taught.task(taught.target) if transfer else None, options=alone)
+    if len(learned.frequent(config.probes.shots)) > 1:
+        scores = scores.model_copy(update={"few_shot": run_few_shot(learned, questions, options=options)})
     found = [ProbeResult(split="train to test", train_samples=len(train), scores=scores)]
-    return (*found, *_folds(asked, questions, config, options))
+    for split in config.probes.splits:
+        folds = folds_of(asked, split, config)
+        if not isinstance(folds, str):
+            scores = run_folds(questions, folds, options=alone)
+            found.append(ProbeResult(split=split, train_samples=len(test), scores=scores))
+    return tuple(found)
 
 
 def _options(config: EvaluationConfig, *, raw: bool) -> ProbeOptions:
@@ -65,24 +55,33 @@ def _options(config: EvaluationConfig, *, raw: bool) -> ProbeOptions:
     )
 
 
-def _folds(
-    asked: DrawnPixels, task: ProbeTask, config: EvaluationConfig, options: ProbeOptions
-) -> tuple[ProbeResult, ...]:
-    """Probe within the judged cells, at random and by whole blocks; leaves out what too few pixels or blocks allow."""
-    alone, count = options.model_copy(update={"shots": None}), config.probes.folds
-    blocks = min(count, len(np.unique(asked.blocks)))
-    found = []
-    if len(task.labels) >= count and len(task.frequent(count)) > 1:
-        folds = random_folds(task.labels, count, seed=config.seed)
-        found.append(("random", run_folds(task, folds, options=alone)))
-    if blocks >= LEAST_BLOCKS:
-        folds = block_folds(asked.blocks, blocks, seed=config.seed)
-        if all(len(np.unique(task.labels[fold.train])) > 1 for fold in folds):
-            found.append(("blocks", run_folds(task, folds, options=alone)))
-    return tuple(
-        ProbeResult.model_validate({"split": split, "train_samples": len(task.labels), "scores": scores})
-        for split, scores in found
-    )
+def undivided(material: Material) -> dict[FoldSplit, str]:
+    """Say which splits of the judged pixels cannot be made, and why."""
+    found = {split: folds_of(material.test_pixels, split, material.config) for split in material.config.probes.splits}
+    return {split: reason for split, reason in found.items() if isinstance(reason, str)}
+
+
+def folds_of(asked: DrawnPixels, split: FoldSplit, config: EvaluationConfig) -> Sequence[Split] | str:
+    """Cut the judged pixels, so that each fold has enough to learn from; or say why that cannot be."""
+    if asked.labels is None:
+        return "the pixels have no labels"
+    try:
+        folds = _cut(asked, asked.labels, split, config)
+    except DataError as error:
+        return str(error)
+    for fold in folds:
+        if (lacking := unlearnable(asked.labels[fold.train])) is not None:
+            return f"without the fold {fold.name}, the judged pixels have {lacking}"
+    return folds
+
+
+def _cut(asked: DrawnPixels, labels: NDArray[np.str_], split: FoldSplit, config: EvaluationConfig) -> tuple[Split, ...]:
+    count, seed = config.probes.folds, config.seed
+    if split == "random":
+        return random_folds(labels, count, seed=seed)
+    if split == "blocks":
+        return block_folds(asked.blocks, max(2, min(count, len(np.unique(asked.blocks)))), seed=seed)
+    return leave_one_out(asked.regions)
 
 
 def compress(material: Material, train: Vectors, test: Vectors) -> tuple[CompressionScore, ...]:

@@ -10,20 +10,21 @@ from pydantic import ValidationError
 
 from betaearth.errors import DataError
 from betaearth.evaluation.compression import CompressionScore
-from betaearth.evaluation.config import EvaluationConfig
+from betaearth.evaluation.config import EvaluationConfig, FoldSplit
 from betaearth.evaluation.cosine import CosineScore, Interval, Measure
 from betaearth.evaluation.embedder import DateMode
 from betaearth.evaluation.probes import ProbeScores
 from betaearth.evaluation.strata import Strata
 from betaearth.evaluation.temporal import Arm, Pixels
+from betaearth.scenes.model import Sensor
 from betaearth.storage.files import folder_errors
 
 SCHEMA_VERSION = 1
 RESULTS_NAME = "results.json"
 
-ProbeSplit = Literal["train to test", "random", "blocks"]
-"""How probes were taught and asked. `train to test`: the data set's own split. The other two cut the evaluated cells
-alone into folds, at random by pixel and by geographic block."""
+ProbeSplit = Literal["train to test"] | FoldSplit
+"""How probes were taught and asked. `train to test`: the data set's own split. The others cut the evaluated cells alone
+into folds: at random by pixel, by geographic block, and each region in turn against all others."""
 
 
 class DataFacts(Measure):
@@ -70,7 +71,7 @@ class DateImportance(Measure):
     drop_zero: float
     """`day` - `zero`: what the published ablation calls the importance of FiLM."""
     drop_zero_interval: Interval | None
-    """Of it, paired, tiles resampled."""
+    """Of it, paired, cells resampled."""
     drop_none: float
     """`day` - `none`."""
 
@@ -105,6 +106,10 @@ class ModelResults(Measure):
     origin: str
     """Where the file came from."""
     weights_sha256: str
+    backbone: str | None = None
+    """Where the frozen backbone of a DINOv3 network came from; None for other networks."""
+    backbone_sha256: str | None = None
+    """Digest of that backbone's file."""
     trained: bool
     parameters: int
     inputs: tuple[str, ...]
@@ -112,8 +117,7 @@ class ModelResults(Measure):
     cosine: CosineScore
     """A tile is a cell's year: the mean over its dates."""
     cosine_chips: CosineScore
-    """A tile is a date: more scatter, as in the published tables. Its interval is too narrow where cells have several
-    dates, which are alike."""
+    """A tile is a date: more scatter, as in the published tables."""
     subsets: tuple[SubsetCosine, ...] = ()
     """On one date of each cell's year that has all inputs."""
     date_importance: DateImportance | None = None
@@ -123,7 +127,12 @@ class ModelResults(Measure):
     compression: tuple[CompressionScore, ...] = ()
     temporal: tuple[TemporalScore, ...] = ()
     not_run: Mapping[str, str] = {}
-    """Experiment, or a number of dates such as `temporal, 8 dates`, to the reason."""
+    """Experiment, or a part of one such as `temporal, 8 dates` or `probes, blocks`, to the reason."""
+
+    def fill(self, data: DataFacts) -> tuple[str, ...]:
+        """List the inputs that say what clouds hide, in means over dates: all that it was given but Sentinel-2."""
+        given = [name for name in data.sensors if name in self.inputs]
+        return tuple(name for name in given if name not in {Sensor.S2_L2A, Sensor.S2_L1C})
 
 
 class Baselines(Measure):
@@ -150,7 +159,7 @@ class ModelDifference(Measure):
     """Cell-years that have such a date."""
     mean: float
     interval: Interval | None
-    """Paired, cell-years resampled."""
+    """Paired, cells resampled."""
 
 
 class Results(Measure):
@@ -163,6 +172,9 @@ class Results(Measure):
     device: str
     config: EvaluationConfig
     data: DataFacts
+    resampled: Literal["cells", "cell-years"] = "cell-years"
+    """What intervals count as independent. `cells`: a cell with all its dates and years (cluster bootstrap of 2,000
+    draws, percentiles of 95 %). `cell-years`: in results of before; too narrow where cells have several years."""
     baselines: Baselines
     models: tuple[ModelResults, ...]
     differences: tuple[ModelDifference, ...] = ()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
 
 from betaearth._version import __version__
 from betaearth.errors import ConfigError
+from betaearth.evaluation.baselines import baselines
 from betaearth.evaluation.config import EvaluationConfig, ModelEntry
 from betaearth.evaluation.differences import compare
 from betaearth.evaluation.embedder import Embedder
 from betaearth.evaluation.material import gather
 from betaearth.evaluation.model_run import check_scorable, run_model
-from betaearth.evaluation.outputs import check_free, write_outputs
-from betaearth.evaluation.probing import baselines
+from betaearth.evaluation.outputs import check_out, write_outputs
+from betaearth.evaluation.parts import kept_parts
 from betaearth.evaluation.results import Results
 from betaearth.events import Emit, Notice, ignore
 from betaearth.inference.model import BetaEarth
@@ -29,17 +36,18 @@ def evaluate(config: EvaluationConfig, out: Path, *, emit: Emit = ignore) -> Res
     Args:
         config: what to run.
         out: folder for `results.json`, `tables.md`, `tiles.parquet`, `vectors.npz`, `maps.npz` and `neuco-NAME.csv`;
-            new or empty.
+            new or empty. Until all is done, what is finished lies in a hidden folder beside it, from which the same
+            evaluation goes on if it is interrupted; the results are the same but for their `seconds`.
         emit: where progress goes.
 
     Raises:
         DataError: the data set is damaged, or has no cell in the split that is judged; a model takes none of its
             inputs or gives what is no number; or `out` holds something.
         ConfigError: the configuration names no data, weights are not there or do not fit, or `out` cannot be written.
-        TransientError: weights must be downloaded, and the network failed.
+        TransientError: weights must be downloaded, and the network failed; or another evaluation is at work on `out`.
     """
     began = time.monotonic()
-    check_free(out)
+    check_out(out)
     if config.data is None:
         raise ConfigError("the configuration names no data set: give `data`, or --data FOLDER")
     dataset = Dataset.open(config.data)
@@ -48,23 +56,53 @@ def evaluate(config: EvaluationConfig, out: Path, *, emit: Emit = ignore) -> Res
     for embedder, entry in models:
         if not embedder.variant.trained:
             emit(Notice(f"{entry.weights} is untrained: its figures are those of chance"))
-    material = gather(dataset, config, emit)
-    for embedder, _ in models:
-        check_scorable(embedder, material)
-    beside = baselines(material)
-    findings = [run_model(embedder, entry, material, emit) for embedder, entry in models]
-    results = Results(
-        created_by=f"betaearth {__version__}",
-        seconds=time.monotonic() - began,
-        device=models[0][0].device_name,
-        config=config,
-        data=material.facts(),
-        baselines=beside,
-        models=tuple(found.results for found in findings),
-        differences=compare(findings, seed=config.seed),
-    )
-    write_outputs(out, results, findings, material)
+    with kept_parts(out, inputs_of(config, dataset, [embedder for embedder, _ in models]), emit) as parts:
+        material = gather(dataset, config, emit, parts=parts)
+        for embedder, _ in models:
+            check_scorable(embedder, material)
+        own = parts.of("baselines")
+        beside = baselines(material, own)
+        findings = [
+            run_model(embedder, entry, material, emit, parts=parts.of(f"model-{embedder.name}"))
+            for embedder, entry in models
+        ]
+        here = time.monotonic() - began
+        results = Results(
+            created_by=f"betaearth {__version__}",
+            seconds=here + parts.earlier + own.earlier + sum(found.earlier for found in findings),
+            device=models[0][0].device_name,
+            config=config,
+            data=material.facts(),
+            resampled="cells",
+            baselines=beside,
+            models=tuple(found.results for found in findings),
+            differences=compare(findings, seed=config.seed),
+        )
+        write_outputs(out, results, findings, material)
     return results
+
+
+def inputs_of(config: EvaluationConfig, dataset: Dataset, embedders: Sequence[Embedder]) -> dict[str, str]:
+    """Say all that decides what an evaluation finds, whatever the folders are called.
+
+    Args:
+        config: what is to be run.
+        dataset: the data.
+        embedders: the models.
+    """
+    return {
+        "configuration": config.model_dump_json(exclude={"data"}),
+        "data": dataset.digest,
+        "weights": json.dumps(
+            [
+                (embedder.name, embedder.weights_sha256, embedder.backbone.sha256 if embedder.backbone else None)
+                for embedder in embedders
+            ]
+        ),
+        "device": embedders[0].device_name,
+        "software": f"betaearth {__version__}, torch {torch.__version__}, numpy {np.__version__}, "
+        f"scikit-learn {sklearn.__version__}",
+    }
 
 
 def load(entry: ModelEntry, config: EvaluationConfig) -> Embedder:

@@ -114,14 +114,13 @@ def _edge(material: Material) -> int:
 
 def score_cell(
     embedder: Embedder, material: Material, rows: CellYearRows, counts: Sequence[int]
-) -> list[tuple[Row, AveragedCosine]]:
+) -> tuple[AveragedCosine, ...]:
     """Score the arms in one cell's year."""
     season = embed_season(embedder, material, rows)
     if season is None:
-        return []
+        return ()
     config = material.config
-    found = score_season(season, counts, draws=config.temporal.draws, seed=config.seed)
-    return [(rows[0], averaged) for averaged in found]
+    return tuple(score_season(season, counts, draws=config.temporal.draws, seed=config.seed))
 
 
 def score_temporal(found: Sequence[tuple[Row, AveragedCosine]], *, seed: int) -> tuple[TemporalScore, ...]:
@@ -129,7 +128,10 @@ def score_temporal(found: Sequence[tuple[Row, AveragedCosine]], *, seed: int) ->
     groups: dict[tuple[str, Pixels, Arm, int], list[TileCosine]] = {}
     for row, averaged in found:
         tile = TileCosine(
-            name=f"{averaged.cell}/{averaged.year}", pixels=max(1, round(averaged.count)), cosine=averaged.cosine
+            name=f"{averaged.cell}/{averaged.year}",
+            pixels=max(1, round(averaged.count)),
+            cosine=averaged.cosine,
+            cell=averaged.cell,
         )
         for stratum in ("", *(f"{name}: {word}" for name, word in sorted(row.strata.items()))):
             groups.setdefault((stratum, averaged.pixels, averaged.arm, averaged.dates), []).append(tile)

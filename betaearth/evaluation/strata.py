@@ -1,7 +1,7 @@
 """Cosine by what a tile is like: biome, land cover, month, latitude, cloud.
 
 A stratum is a word. A tile may count in one of them (its month) or, with some of its pixels each, in several (land
-cover). Either way tiles are what is resampled: the pixels of a tile are no independent samples.
+cover). Either way whole cells are what is resampled: neither pixels of a tile nor years of a cell are independent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def score_strata(tiles: Iterable[tuple[str, TileCosine]], *, seed: int, least: i
 
 
 def split_tile(
-    name: str,
+    tile: TileCosine,
     alike: NDArray[np.floating[Any]],
     codes: NDArray[np.integer[Any]],
     words: Mapping[int, str],
@@ -64,7 +64,7 @@ def split_tile(
     """Cut a tile into the pixels of each class, for `score_strata`.
 
     Args:
-        name: of the tile.
+        tile: the whole.
         alike: (n,) its pixels' cosines.
         codes: (n,) their classes.
         words: code to word; pixels of other codes are left out.
@@ -75,7 +75,7 @@ def split_tile(
     """
     if alike.shape != codes.shape or (constant is not None and constant.shape != alike.shape):
         flat = "" if constant is None else f" and constant {constant.shape}"
-        raise DataError(f"tile {name}: cosines {alike.shape}{flat} do not fit codes {codes.shape}")
+        raise DataError(f"tile {tile.name}: cosines {alike.shape}{flat} do not fit codes {codes.shape}")
     parts = []
     for code, word in words.items():
         chosen = codes == code
@@ -83,7 +83,8 @@ def split_tile(
             continue
         flat_mean = None if constant is None else float(constant[chosen].mean())
         mean = float(alike[chosen].mean())
-        parts.append((word, TileCosine(name=name, pixels=int(chosen.sum()), cosine=mean, constant=flat_mean)))
+        count = int(chosen.sum())
+        parts.append((word, TileCosine(name=tile.name, pixels=count, cosine=mean, constant=flat_mean, cell=tile.cell)))
     return tuple(parts)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from betaearth.evaluation.chip_scores import ChipCosine, by_cell_year, chip_cosine
 from betaearth.evaluation.choice import one_date, some, with_inputs
-from betaearth.evaluation.cosine import bootstrap_interval, score_tiles
+from betaearth.evaluation.cosine import bootstrap_interval, cells_of, score_tiles
 from betaearth.evaluation.embedder import DateMode, Embedder, Sensors
 from betaearth.evaluation.material import Material
 from betaearth.evaluation.results import DateImportance, SubsetCosine
@@ -69,12 +69,13 @@ def date_importance(chips: Sequence[ChipCosine], *, seed: int) -> DateImportance
     wanted = [arms.get((everything, dates)) for dates in (DateMode.DAY, DateMode.ZERO, DateMode.NONE)]
     if any(arm is None for arm in wanted):
         return None
-    day, zero, none = (np.array([tile.cosine for tile in by_cell_year(arm or ())]) for arm in wanted)
+    tiles = [by_cell_year(arm or ()) for arm in wanted]
+    day, zero, none = (np.array([tile.cosine for tile in arm]) for arm in tiles)
     return DateImportance(
         day=float(day.mean()),
         zero=float(zero.mean()),
         none=float(none.mean()),
         drop_zero=float((day - zero).mean()),
-        drop_zero_interval=bootstrap_interval(day - zero, seed=seed),
+        drop_zero_interval=bootstrap_interval(day - zero, seed=seed, groups=cells_of(tiles[0])),
         drop_none=float((day - none).mean()),
     )

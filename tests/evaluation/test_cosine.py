@@ -127,6 +127,40 @@ def test_interval_is_as_wide_in_small_portions(rng: np.random.Generator, monkeyp
     assert parts.high == pytest.approx(whole.high, abs=0.02)
 
 
+def test_years_of_a_cell_are_resampled_together(rng: np.random.Generator) -> None:
+    """Five years of each cell that are all alike tell as much as one year does."""
+    values, cells = rng.beta(8, 2, size=40), np.array([f"{number}U" for number in range(40)])
+    once = bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3, groups=cells) == once
+    years = bootstrap_interval(np.repeat(values, 5), seed=3, groups=np.repeat(cells, 5))
+    alone = bootstrap_interval(np.repeat(values, 5), seed=3)
+    assert once is not None
+    assert years is not None
+    assert alone is not None
+    assert (years.low, years.high) == pytest.approx((once.low, once.high), abs=1e-12)
+    assert alone.high - alone.low < 0.6 * (years.high - years.low)
+
+
+def test_cells_of_uneven_numbers_of_years_count_by_their_years(rng: np.random.Generator) -> None:
+    values, cells = rng.normal(size=60), rng.integers(0, 12, 60)
+    drawn = rng.integers(0, 12, (4000, 12))
+    means = [np.concatenate([values[cells == cell] for cell in cells_drawn]).mean() for cells_drawn in drawn]
+    found = bootstrap_interval(values, seed=1, groups=cells, draws=4000)
+    assert found is not None
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.08 * (high - low))
+
+
+def test_scores_count_tiles_and_resample_cells() -> None:
+    years = [TileCosine(name=str(n), pixels=1, cosine=0.5 + n / 10, cell=f"{n // 2}U") for n in range(4)]
+    score = score_tiles(years, seed=0)
+    assert (score.tiles, score.cells) == (4, 2)
+    assert score.interval is not None
+    assert {round(score.interval.low, 6), round(score.interval.high, 6)} == {0.55, 0.75}
+    assert score_tiles(years[:2], seed=0).interval is None
+    assert score_tiles(tiles((0.5, 1), (0.9, 3)), seed=0).cells == 2
+
+
 def test_one_tile_has_no_interval() -> None:
     assert score_tiles(tiles((0.5, 10)), seed=0).interval is None
 
@@ -138,3 +172,5 @@ def test_nothing_to_score_is_refused() -> None:
         tile_cosine("433U_1046R", np.empty((0, 64)), np.empty((0, 64)))
     with pytest.raises(DataError, match="finite"):
         bootstrap_interval(np.array([1.0, np.nan]), seed=0)
+    with pytest.raises(DataError, match=r"groups \(2,\) do not fit values \(3,\)"):
+        bootstrap_interval(np.ones(3), seed=0, groups=np.ones(2))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from betaearth.errors import DataError
-from betaearth.evaluation import probes
+from betaearth.evaluation import neighbours
 from betaearth.evaluation.probe_splits import random_folds
 from betaearth.evaluation.probes import (
     ProbeOptions,
@@ -15,8 +16,10 @@ from betaearth.evaluation.probes import (
     predict_linear,
     predict_majority,
     predict_neighbours,
+    run_few_shot,
     run_folds,
     run_probes,
+    unlearnable,
 )
 
 FEW = ProbeOptions(shots=10, draws=3)
@@ -73,7 +76,7 @@ def test_features_with_units_are_standardised_before_distances() -> None:
 def test_neighbours_are_the_same_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = clusters(80, seed=0), clusters(61, seed=1)
     whole = predict_neighbours(train, test.vectors, 3)
-    monkeypatch.setattr(probes, "_SIMILARITIES_AT_ONCE", 80 * 7)
+    monkeypatch.setattr(neighbours, "_SIMILARITIES_AT_ONCE", 80 * 7)
     np.testing.assert_array_equal(predict_neighbours(train, test.vectors, 3), whole)
 
 
@@ -152,6 +155,35 @@ def test_too_few_shots_name_the_class() -> None:
     assert task.of_classes(["crops"]).labels.tolist() == ["crops"] * 10
 
 
+def test_few_shots_alone_are_those_beside_the_other_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = clusters(300, seed=0), clusters(100, seed=1)
+    beside = run_probes(train, test, options=FEW).few_shot
+    monkeypatch.setattr("betaearth.evaluation.probes.predict_neighbours", lambda *_, **__: pytest.fail("other probes"))
+    assert run_few_shot(train, test, options=FEW) == beside
+
+
+def test_few_shots_leave_out_a_class_that_cannot_be_drawn_from() -> None:
+    train, test = clusters(300, seed=0), clusters(100, seed=1)
+    rare = np.flatnonzero(train.labels == 3)[9:]
+    found = run_few_shot(train.take(np.delete(np.arange(300), rare)), test, options=FEW)
+    assert 0.4 < found.balanced_accuracy.mean <= 0.75
+    with pytest.raises(DataError, match="1 classes have 10 labels"):
+        run_few_shot(train.of_classes([2]), test, options=FEW)
+
+
+def test_probes_run_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def counted(train: ProbeTask, vectors: np.ndarray) -> np.ndarray:
+        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        return predict_majority(train, vectors)
+
+    monkeypatch.setattr("betaearth.evaluation.probes.predict_linear", counted)
+    with threadpool_limits(2):
+        run_probes(clusters(60, seed=0), clusters(30, seed=1), options=ProbeOptions(shots=None))
+    assert set(threads) == {1}
+
+
 def test_a_class_never_learned_is_never_found() -> None:
     task = clusters(300, seed=0)
     scores = run_probes(task.of_classes([0, 1, 2]), task, options=FEW)
@@ -189,3 +221,19 @@ def test_probes_refuse_one_class_other_widths_and_vectors_without_direction() ->
         predict_neighbours(task, np.zeros((1, 16)), 1)
     with pytest.raises(DataError, match="no fold"):
         run_folds(task, [])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([], "labels of no class; probes need two"),
+        (["a", "a", "a", "a"], "labels of one class; probes need two"),
+        (["a", "b"], "2 labels; 3 neighbours need as many"),
+        (["a", "b", "a"], None),
+    ],
+)
+def test_what_all_probes_need(labels: list[str], said: str | None) -> None:
+    assert unlearnable(np.array(labels, dtype=np.str_)) == said
+    if said is None:
+        task = ProbeTask(np.eye(3), np.array(labels))
+        assert run_probes(task, task, options=ProbeOptions(shots=None)).knn3.samples == 3

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import pytest
 from betaearth.errors import ConfigError, DataError
 from betaearth.evaluation.config import EvaluationConfig, ModelEntry, make_config
 from betaearth.evaluation.embedder import DateMode, Embedder
+from betaearth.evaluation.material import DrawnPixels, gather, regions_of
 from betaearth.evaluation.pace import EvaluationStep
+from betaearth.evaluation.probes import ProbeTask, predict_linear
+from betaearth.evaluation.probing import folds_of
 from betaearth.evaluation.results import ModelResults, Results, read_results
 from betaearth.evaluation.run import evaluate, name_of
 from betaearth.evaluation.temporal import Arm
@@ -127,7 +131,7 @@ def test_tiles_hold_the_scores_that_results_sum_up(ran: Ran) -> None:
 
 def test_the_teacher_knows_the_land_cover_that_it_was_made_of(ran: Ran) -> None:
     teacher, raw = ran.results.baselines.teacher, ran.results.baselines.raw
-    assert [result.split for result in teacher] == ["train to test", "random", "blocks"]
+    assert [result.split for result in teacher] == ["train to test", "random", "blocks", "region left out"]
     assert all(result.scores.linear.balanced_accuracy > 0.99 for result in teacher)
     assert raw[0].scores.linear.balanced_accuracy < 0.5
     assert ran.model.probes[0].scores.transferred is not None
@@ -189,7 +193,7 @@ def test_neuco_has_a_row_a_cell(ran: Ran) -> None:
 def test_tables_name_sources_and_forbid_claims(ran: Ran) -> None:
     text = (ran.out / "tables.md").read_text()
     assert "The data are synthetic" in text
-    assert "| robust | 0.873 | 0.109 | 0.873 | 0.109 | not run | not run | 0.833 | 0.833 | not run |" in text
+    assert "| robust | 0.873 | 0.109 | 0.873 | 0.109 | not run | not run | not run | 0.833 | 0.833 | not run |" in text
     assert f"| first | - | - | - | - | {ran.model.cosine.mean:.3f} (" in text
     assert "published README 0.2.5 (6,250 test tiles)" in text
 
@@ -199,7 +203,7 @@ def test_progress_ends_where_all_is_done(ran: Ran) -> None:
     steps = [event for event in ran.events if isinstance(event, EvaluationStep)]
     ends = {step.step: (step.index, step.total) for step in steps}
     assert ends["chips"] == (ran.results.data.chips, ran.results.data.chips)
-    vectors = {"judged vectors", "vectors that teach", "probes and codes"}
+    vectors = {"judged vectors", "vectors that teach", "probes", "compression"}
     assert set(ends) == {"constant", "chips", "subsets", "temporal", *vectors}
 
 
@@ -258,6 +262,56 @@ def test_without_a_train_split_there_is_no_constant(make_dataset: MakeDataset, t
     assert alone.model.not_run["compression"] == "0 pixels of the split train teach the codes; 32 are needed"
 
 
+def test_judged_cells_without_a_pixel_have_that_as_the_reason(
+    ran: Ran, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No date has all inputs that half of the dates have, so that no pixel is drawn, though many could teach codes."""
+    monkeypatch.setattr("betaearth.evaluation.material.with_inputs", lambda *_: ())
+    bare = gather(make_dataset(count=6, dates=1, labels=False), ran.config)
+    assert bare.no_pixel == "no judged pixel has a target and all of s2_l2a, s2_l1c, s1, dem"
+    assert bare.no_compression == bare.no_pixel
+
+
+def test_regions_are_the_data_sets_own_or_blocks(random_dataset: Dataset) -> None:
+    rows = random_dataset.rows()[:2]
+    named = [replace(row, strata={"region": word}) for row, word in zip(rows, ("Iowa", "Peru"), strict=True)]
+    assert regions_of(named, 2000).tolist() == ["Iowa", "Peru"]
+    far = [replace(named[0], strata={}, lon=0.5, lat=0.5), replace(named[1], lon=100.5, lat=40.5)]
+    assert regions_of(far, 2000).tolist() == ["0N_0E", "2N_3E"]
+
+
+def test_each_region_is_left_out_in_turn_or_the_reason_told(
+    ran: Ran, make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    (left,) = [result for result in ran.model.probes if result.split == "region left out"]
+    with np.load(ran.out / "vectors.npz") as vectors:
+        assert left.scores.linear.samples == left.train_samples == len(vectors["regions"])
+        assert len(np.unique(vectors["regions"])) > 1
+        regions, labels, found = vectors["regions"], vectors["labels"], 0
+        for region in np.unique(regions):
+            there = regions == region
+            task = ProbeTask(vectors["model/first"][~there], labels[~there])
+            found += int((predict_linear(task, vectors["model/first"][there]) == labels[there]).sum())
+    assert left.scores.linear.accuracy == pytest.approx(found / len(labels))
+    one = {**OPTIONS["probes"], "region_km": 40_000, "splits": ["region left out"]}
+    alone = Ran(make_dataset(count=8, dates=1), tmp_path / "out", experiments=["probes"], probes=one, maps=0)
+    assert [result.split for result in alone.model.probes] == ["train to test"]
+    reason = "all samples lie in -1N_-1E: leaving it out leaves nothing"
+    assert alone.model.not_run["probes, region left out"] == reason
+    assert f"- first, probes, region left out: {reason}" in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_fold_that_leaves_too_few_pixels_to_learn_from_is_told() -> None:
+    labels, regions = np.array(["a", "b", "a", "b", "a"]), np.array(["x", "x", "x", "y", "y"])
+    vectors = np.eye(5, 64, dtype=np.float32)
+    asked = DrawnPixels((), labels, regions, regions, regions, vectors, vectors)
+    config = make_config({**OPTIONS, "probes": {"folds": 2}})
+    for split in ("blocks", "region left out"):
+        told = folds_of(asked, split, config)
+        assert isinstance(told, str)
+        assert told.endswith("the judged pixels have 2 labels; 3 neighbours need as many"), told
+
+
 def test_where_the_train_split_is_judged_nothing_is_taught_by_it(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = Ran(
         make_dataset((1.0, 0.0, 0.0), count=4, dates=1),
@@ -292,7 +346,7 @@ def test_a_split_without_cells_is_refused(ran: Ran, tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_refused_at_once(ran: Ran, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(DataError, match="holds something else already"):
+    with pytest.raises(DataError, match="holds something already"):
         Ran(ran.dataset, tmp_path)
     with pytest.raises(DataError, match="holds results already"):
         Ran(ran.dataset, ran.out)

@@ -36,17 +36,19 @@ def test_words_with_too_few_tiles_are_listed_not_scored() -> None:
 
 def test_a_tile_counts_in_each_of_its_classes() -> None:
     alike, codes = np.array([0.2, 0.4, 0.9, 1.0]), np.array([1, 1, 5, 0], dtype=np.uint8)
-    parts = dict(split_tile("a", alike, codes, {1: "water", 2: "trees", 5: "crops"}, constant=np.arange(4) / 10))
+    whole = TileCosine(name="a", pixels=4, cosine=0.6, cell="1U_1R")
+    parts = dict(split_tile(whole, alike, codes, {1: "water", 2: "trees", 5: "crops"}, constant=np.arange(4) / 10))
     assert list(parts) == ["water", "crops"]
     assert parts["water"].pixels == 2
     assert parts["water"].cosine == pytest.approx(0.3)
     assert parts["water"].constant == pytest.approx(0.05)
     assert parts["crops"].cosine == pytest.approx(0.9)
+    assert {part.cell for part in parts.values()} == {"1U_1R"}
 
 
 def test_codes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match=r"tile a: cosines \(4,\) do not fit codes \(3,\)"):
-        split_tile("a", np.ones(4), np.ones(3, dtype=np.uint8), {1: "water"})
+        split_tile(tile(0.5), np.ones(4), np.ones(3, dtype=np.uint8), {1: "water"})
 
 
 @pytest.mark.parametrize(

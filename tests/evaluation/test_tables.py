@@ -118,10 +118,27 @@ def test_real_data_forbid_nothing_and_synthetic_data_do() -> None:
     assert "They say nothing about AlphaEarth" in tables(results_of(ROBUST, data=made_up))
 
 
+def test_each_model_stands_beside_the_constant_of_its_own_dates() -> None:
+    less = score(0.7).model_copy(update={"constant": 0.43})
+    other = ROBUST.model_copy(update={"name": "other", "variant": "custom", "cosine": less})
+    text = tables(results_of(ROBUST, other))
+    assert "| 0.870 (0.860 to 0.880) | 0.100 | 0.600 |" in text
+    assert "| other | - | - | - | - | 0.700 (0.690 to 0.710) | 0.100 | 0.430 |" in text
+    rows = [line for line in text.split("\n\n## ")[1].splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_tables_say_what_was_resampled() -> None:
+    before = results_of(ROBUST)
+    assert "95 % bootstrap intervals over cell-years." in tables(before)
+    assert "95 % bootstrap intervals over cells." in tables(before.model_copy(update={"resampled": "cells"}))
+
+
 def test_what_was_not_run_is_said_with_its_reason() -> None:
     text = tables(results_of(ROBUST))
     assert "- robust, probes: the data set has no labels" in text
     assert (
-        "| robust | 0.873 | 0.109 | 0.873 | 0.109 | 0.870 (0.860 to 0.880) | 0.100 | 0.833 | 0.833 | not run |" in text
+        "| robust | 0.873 | 0.109 | 0.873 | 0.109 | 0.870 (0.860 to 0.880) | 0.100 | 0.600 | 0.833 | 0.833 | not run |"
+        in text
     )
-    assert "| reinit | 0.883 | 0.106 | 0.886 | 0.098 | not run | not run | 0.836 | 0.873 | not run |" in text
+    assert "| reinit | 0.883 | 0.106 | 0.886 | 0.098 | not run | not run | not run | 0.836 | 0.873 | not run |" in text

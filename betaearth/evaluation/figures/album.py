@@ -23,8 +23,8 @@ from betaearth.evaluation.results import DataFacts, ModelResults, ProbeResult, R
 FIRST_SPLIT = "train to test"
 """The split of which confusion matrices are drawn."""
 
-TARGET = "target"
-"""What the figures of the target's own vectors are called."""
+TEACHER = "teacher"
+"""What the figures of the target's own vectors are called: a network's teacher, be it AlphaEarth or a synthetic one."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ Entry = Drawn | Missing
 
 
 def figures_of_results(folder: Path) -> Iterator[Entry]:
-    """Draw an evaluation: of each model its maps, ablation, means over dates and confusion; the target's confusion.
+    """Draw an evaluation: of each model its maps, ablation, means over dates and confusion; the teacher's confusion.
 
     Args:
         folder: that `betaearth evaluate` wrote to.
@@ -66,7 +66,7 @@ def figures_of_results(folder: Path) -> Iterator[Entry]:
         reason = model.not_run.get("probes", "the evaluation has no probes")
         yield _confusion(model.name, model.probes, reason, results.data)
     reason = next((m.not_run["probes"] for m in results.models if "probes" in m.not_run), "there are no probes")
-    yield _confusion(TARGET, results.baselines.teacher, reason, results.data)
+    yield _confusion(TEACHER, results.baselines.teacher, reason, results.data)
 
 
 def figures_of_run(folder: Path) -> Iterator[Entry]:
@@ -93,7 +93,7 @@ def file_name(text: str) -> str:
 
 
 def _check_names(models: Sequence[str]) -> None:
-    taken = {TARGET: "the target"}
+    taken = {TEACHER: "the teacher"}
     for model in models:
         key = file_name(model)
         if key in taken:
@@ -133,7 +133,7 @@ def _temporal(model: ModelResults, data: DataFacts) -> Iterator[Entry]:
     for key, held in panels.items():
         if held:
             footer = footer_of(data, f"{_tiles(held)} tiles")
-            yield Drawn(key, draw_saturation(held, footer, model=model.name))
+            yield Drawn(key, draw_saturation(held, footer, model=model.name, fill=model.fill(data)))
 
 
 def _tiles(panels: tuple[Panel, ...]) -> str:

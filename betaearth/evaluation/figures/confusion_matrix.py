@@ -49,6 +49,8 @@ def draw_confusion(score: ClassScore, footer: Footer, *, title: str) -> Figure:
     axes.tick_params(length=0)
     axes.set(xlabel="said by the probe", ylabel="true land cover")
     interval = f" [{score.interval.low:.3f}, {score.interval.high:.3f}]" if score.interval else ""
-    axes.set_title(f"{title}\nbalanced accuracy {score.balanced_accuracy:.3f}{interval}, accuracy {score.accuracy:.3f}")
+    # In lines short enough for the matrix of two classes, beside which the scale of colours stands.
+    balanced = f"balanced accuracy\n{score.balanced_accuracy:.3f}{interval}"
+    axes.set_title(f"{title}\n{balanced}\naccuracy {score.accuracy:.3f}")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return figure

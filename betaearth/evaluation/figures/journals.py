@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from betaearth.errors import DataError
 from betaearth.storage.files import folder_errors
+from betaearth.storage.unfinished import whole_lines
 from betaearth.training.journal import NAME
-from betaearth.training.loop import RUN_NAME
+from betaearth.training.run_folder import RUN_NAME
 
 
 class _Part(BaseModel):
@@ -89,14 +90,13 @@ def read_curves(folder: Path) -> Curves:
         ConfigError: it may not be read.
     """
     path = folder / NAME
-    try:
-        with folder_errors(path):
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{folder} holds no training run: {NAME} is not there; `betaearth train` makes it") from error
+    with folder_errors(path):
+        if not path.exists():
+            raise DataError(f"{folder} holds no training run: {NAME} is not there; `betaearth train` makes it")
+        lines = list(whole_lines(path))
     steps: list[_Step] = []
     validations: list[_Validation] = []
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end is empty, or half a line
+    for number, line in enumerate(lines, 1):
         try:
             content = json.loads(line)
             if content["kind"] == "step":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -10,16 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from betaearth.errors import DataError
-from betaearth.evaluation.figures.ablation import reaches
+from betaearth.evaluation.figures.ablation import SHORT, reaches
 from betaearth.evaluation.figures.paper import COLOURS, COLUMN, MARKERS, PAGE, Footer, new_figure, paper_style
 from betaearth.evaluation.results import TemporalScore
 from betaearth.evaluation.temporal import Arm, Pixels
+from betaearth.scenes.model import Sensor
 
-WORDS = {
-    Arm.PLAIN: "all pixels",
-    Arm.MASKED: "clear pixels only",
-    Arm.GAP_FILL: "clouds filled from S1 + DEM",
-}
+WORDS = {Arm.PLAIN: "all pixels", Arm.MASKED: "clear pixels only"}
 SCORED = {Pixels.COMMON: "pixels that every arm can score", Pixels.EVERY: "every pixel with a target"}
 _ABREAST = 4
 """Panels in a row, at most."""
@@ -68,13 +65,14 @@ def strata_of(scores: Sequence[TemporalScore]) -> tuple[str, ...]:
 
 
 @paper_style()
-def draw_saturation(panels: Sequence[Panel], footer: Footer, *, model: str) -> Figure:
+def draw_saturation(panels: Sequence[Panel], footer: Footer, *, model: str, fill: Sequence[str]) -> Figure:
     """Draw a line an arm, with its interval of 95 % over cells.
 
     Args:
         panels: at least one; they share their axes.
         footer: on which data it rests.
         model: whose embeddings were averaged.
+        fill: inputs that say what clouds hide; none where nothing fills gaps.
 
     Raises:
         DataError: there is no panel.
@@ -87,7 +85,7 @@ def draw_saturation(panels: Sequence[Panel], footer: Footer, *, model: str) -> F
     figure = new_figure(width, 0.5 + 1.9 * rows, footer)
     grid = figure.subplots(rows, abreast, squeeze=False, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        _draw(axes, panel)
+        _draw(axes, panel, {**WORDS, Arm.GAP_FILL: gap_words(fill)})
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     known = [axes.get_legend_handles_labels() for axes in grid.flat]
@@ -100,7 +98,12 @@ def draw_saturation(panels: Sequence[Panel], footer: Footer, *, model: str) -> F
     return figure
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def gap_words(fill: Sequence[str]) -> str:
+    """Say from what clouds are filled."""
+    return f"clouds filled from {' + '.join(SHORT[Sensor(name)] for name in fill)}"
+
+
+def _draw(axes: Axes, panel: Panel, words: Mapping[Arm, str]) -> None:
     arms = [arm for arm in Arm if any(score.arm == arm for score in panel.scores)]
     for number, arm in enumerate(Arm):
         if arm not in arms:
@@ -114,7 +117,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
             marker=MARKERS[number],
             elinewidth=0.6,
             capsize=1.5,
-            label=WORDS[arm],
+            label=words[arm],
         )
     dates = sorted({score.dates for score in panel.scores})
     axes.set_xscale("log", base=2)

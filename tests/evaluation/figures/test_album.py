@@ -21,6 +21,7 @@ from betaearth.cli.figures import figures
 from betaearth.errors import ConfigError, DataError
 from betaearth.evaluation.figures.ablation import draw_ablation
 from betaearth.evaluation.figures.album import Drawn, Missing, figures_of_results, figures_of_run, file_name
+from betaearth.evaluation.figures.folder import RECORD, FigureFolder
 from betaearth.evaluation.figures.map_files import read_maps
 from betaearth.evaluation.figures.paper import FONT
 from betaearth.evaluation.figures.writing import pdf_of, png_of, write_figure
@@ -54,12 +55,12 @@ def test_an_evaluation_has_all_its_figures(tmp_path: Path) -> None:
         "b-maps",
         *(f"a-{name}" for name in each),
         *(f"b-{name}" for name in each),
-        "target-confusion",
+        "teacher-confusion",
     ]
     assert not [entry for entry in entries if isinstance(entry, Missing)]
 
 
-@pytest.mark.parametrize("names", [("a", "a"), ("a b", "a_b"), ("a", "target")])
+@pytest.mark.parametrize("names", [("a", "a"), ("a b", "a_b"), ("a", "teacher")])
 def test_figures_of_one_name_are_refused_before_any_is_drawn(names: tuple[str, str], tmp_path: Path) -> None:
     folder = write_results(tmp_path / "results", results(*map(model, names)), maps=False)
     with pytest.raises(DataError, match="would have one name"):
@@ -76,7 +77,7 @@ def test_what_was_not_run_is_told_with_its_reason(tmp_path: Path) -> None:
         Missing("a-ablation", "not asked for"),
         Missing("a-temporal", "no cell has two dates"),
         Missing("a-confusion", "there are no labels"),
-        Missing("target-confusion", "there are no labels"),
+        Missing("teacher-confusion", "there are no labels"),
     ]
 
 
@@ -163,8 +164,8 @@ def test_the_command_writes_figures_and_says_what_is_missing(tmp_path: Path) -> 
     second = write_results(tmp_path / "two", results(model("a", probes=(), temporal=())), maps=False)
     said = run(first, second, "--run", write_run(tmp_path / "run"), "--out", tmp_path / "figures")
     made = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    stems = ("one-a-confusion", "one-target-confusion", "training-curves", "two-a-ablation", "two-target-confusion")
-    assert made == sorted(f"{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf"))
+    stems = ("one-a-confusion", "one-teacher-confusion", "training-curves", "two-a-ablation", "two-teacher-confusion")
+    assert made == [RECORD, *sorted(f"{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf"))]
     assert "not drawn: one-a-ablation: the evaluation has no subsets" in said.splitlines()
     assert "not drawn: two-a-maps: the evaluation kept no maps of it: `maps` of its configuration" in said.splitlines()
 
@@ -183,3 +184,38 @@ def test_folders_of_one_name_and_no_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no results"):
         run(tmp_path, "--out", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("dataset.json", "a data set"),
+        ("metrics.jsonl", "a training run"),
+        ("results.json", "the results of an evaluation"),
+        ("catalog.json", "a catalog"),
+        ("thesis.tex", r"something else \(thesis.tex\)"),
+    ],
+)
+def test_a_folder_that_somebody_else_made_is_refused(name: str, kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("{}")
+    with pytest.raises(DataError, match=f"out holds {kind}, not figures: name a new folder"):
+        run("--run", write_run(tmp_path / "run"), "--out", out)
+    assert [path.name for path in out.iterdir()] == [name]
+
+
+def test_figures_of_before_are_replaced_and_files_of_others_are_not(tmp_path: Path) -> None:
+    words = ("--run", write_run(tmp_path / "run"), "--out", tmp_path / "out")
+    run(*words)
+    before = (tmp_path / "out" / "training-curves.png").read_bytes()
+    (tmp_path / "out" / "training-curves.png").write_bytes(b"old")
+    (tmp_path / "out" / "mine.png").write_bytes(b"mine")
+    run(*words)
+    assert (tmp_path / "out" / "training-curves.png").read_bytes() == before
+    folder = FigureFolder.take(tmp_path / "out")
+    with pytest.raises(DataError, match=r"mine\.png is not of earlier figures"):
+        folder.claim("mine")
+    (tmp_path / "out" / RECORD).write_text("torn")
+    with pytest.raises(DataError, match="is damaged: name a new folder"):
+        run(*words)

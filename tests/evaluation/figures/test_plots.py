@@ -15,7 +15,7 @@ from betaearth.evaluation.figures.ablation import draw_ablation, reaches
 from betaearth.evaluation.figures.confusion_matrix import draw_confusion
 from betaearth.evaluation.figures.paper import footer_of
 from betaearth.evaluation.figures.saturation import draw_saturation, panels_by_stratum, panels_of
-from tests.evaluation.figures.made import FOOTER, confusion, results, score, subsets, temporal
+from tests.evaluation.figures.made import FOOTER, confusion, model, results, score, subsets, temporal
 
 
 def words(figure: Figure) -> list[str]:
@@ -68,7 +68,7 @@ def test_reaches_are_never_negative_and_nothing_without_an_interval() -> None:
 
 
 def test_a_line_an_arm_in_a_panel_a_choice_of_pixels() -> None:
-    figure = draw_saturation(panels_of(temporal()), FOOTER, model="mine")
+    figure = draw_saturation(panels_of(temporal()), FOOTER, model="mine", fill=("s1", "dem"))
     common, every = figure.axes
     assert [len(axes.containers) for axes in (common, every)] == [3, 2]
     drawn = [np.asarray(line.get_ydata(), np.float64) for line in common.lines if len(line.get_xdata()) == 3]  # type: ignore[arg-type]
@@ -77,14 +77,21 @@ def test_a_line_an_arm_in_a_panel_a_choice_of_pixels() -> None:
     assert words(figure) == ["all pixels", "clear pixels only", "clouds filled from S1 + DEM"]
     assert (common.get_xlabel(), "cosine of mine" in common.get_ylabel()) == ("dates averaged", True)
     with pytest.raises(DataError, match="no means over dates"):
-        draw_saturation((), FOOTER, model="mine")
+        draw_saturation((), FOOTER, model="mine", fill=())
+
+
+def test_the_legend_names_what_fills_gaps() -> None:
+    figure = draw_saturation(panels_of(temporal()), FOOTER, model="mine", fill=("s1",))
+    assert words(figure)[-1] == "clouds filled from S1"
+    data = results().data.model_copy(update={"sensors": ("s2_l2a", "s2_l1c", "dem")})
+    assert model().fill(data) == ("dem",)
 
 
 def test_a_panel_a_word_of_a_stratum() -> None:
     panels = panels_by_stratum(temporal(), "biome")
     assert [panel.title for panel in panels] == ["biome: dry (24 tiles)", "biome: humid (24 tiles)"]
     many = [replace(panels[0], title=str(number)) for number in range(6)]
-    figure = draw_saturation(many, FOOTER, model="mine")
+    figure = draw_saturation(many, FOOTER, model="mine", fill=("s1",))
     assert [axes.get_visible() for axes in figure.axes] == [True] * 6 + [False] * 2
 
 
@@ -113,7 +120,7 @@ def test_a_footer_says_which_data_and_how_many() -> None:
 
 
 def test_what_is_drawn_stays_above_the_footer() -> None:
-    figure = draw_saturation(panels_of(temporal()), FOOTER, model="mine")
+    figure = draw_saturation(panels_of(temporal()), FOOTER, model="mine", fill=("s1",))
     figure.draw_without_rendering()
     footer = figure.texts[0].get_window_extent()
     lowest = min(box.y0 for axes in figure.axes if (box := axes.get_tightbbox()) is not None)
