@@ -23,9 +23,10 @@ from betaearth.errors import ConfigError
 from betaearth.nn.backbones import backbone_of_dim
 from betaearth.nn.checkpoints import Checkpoint, choose_network, known_variant, read_checkpoint
 from betaearth.nn.dinov3_head import BACKBONE_PREFIX
+from betaearth.nn.identity import identify
 from betaearth.nn.variants import CUSTOM, Family, Variant, named_variant
 from betaearth.nn.weight_files import CONFIG_NAME, FILE_NAMES, FORMAT, WeightFile, WeightsConfig
-from betaearth.nn.weights import LoadedWeights, build_network, checked_tensor, identify
+from betaearth.nn.weights import LoadedWeights, build_network, checked_tensor
 from betaearth.storage.folder import folder_errors
 
 

@@ -13,7 +13,7 @@ from betaearth.inference.mirrors import Mirror
 from betaearth.inference.transfer import Fetched, Report, Transfer
 from betaearth.nn.variants import VARIANTS, named_variant
 from betaearth.nn.weight_cache import COMMIT, CachedWeights, WeightCache, default_cache
-from betaearth.nn.weight_files import DEMO, SUFFIXES, WeightFile, find_weights
+from betaearth.nn.weight_files import CONFIG_NAME, DEMO, FILE_NAMES, SUFFIXES, WeightFile, find_weights, is_path
 from betaearth.storage.folder import folder_errors
 from betaearth.storage.s3_client import S3Options
 
@@ -194,6 +194,11 @@ def repository_of(name: str | Path) -> str:
         return name
     if on_this_machine(name):
         raise ConfigError(f"{str(name)!r} is on this machine: give a variant or a hub id (owner/name) to fetch")
+    if is_path(name):
+        raise ConfigError(
+            f"{name}: no such file or folder, and a path is neither a variant nor a hub id (owner/name); a folder of "
+            f"weights holds {FILE_NAMES[0]} and {CONFIG_NAME}"
+        )
     raise ConfigError(
         f"{str(name)!r} is neither a variant ({', '.join(VARIANTS)}), nor a hub id (owner/name), nor a file or folder "
         "on this machine"

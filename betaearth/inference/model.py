@@ -22,9 +22,10 @@ from betaearth.inference.preprocessing import check_doy, prepare
 from betaearth.inference.transfer import Report
 from betaearth.inference.windows import DEFAULT_OVERLAP, DEFAULT_TILE_SIZE, Tiling
 from betaearth.nn.backbones import BackboneSource
+from betaearth.nn.identity import identify_as
 from betaearth.nn.network import EmbeddingNetwork
 from betaearth.nn.variants import DEFAULT_VARIANT, Variant, named_variant
-from betaearth.nn.weights import build_network, identify_as, load_state_dict
+from betaearth.nn.weights import build_network, load_state_dict
 from betaearth.scenes.model import Sensor
 from betaearth.storage.s3_client import S3Options
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from betaearth.errors import ConfigError, TransientError
 from betaearth.products.manifest import Manifest
-from betaearth.storage.folder import sync
+from betaearth.storage.files import folder_errors, sync
 
 LOCK = ".lock"
 WORK = ".betaearth-"
 """Start of the names of folders for unfinished work."""
+OVERVIEW = "{year}_overview.png"
+"""Name of a year's figure: for people, and no part of the product."""
 
 
 def make_folder(folder: Path) -> None:
@@ -95,6 +97,20 @@ def place_files(manifest: Manifest, moves: Mapping[Path, str], gone: frozenset[s
     sync(folder)  # the files' names are on the disk before the manifest's
     draft.replace(final)
     sync(folder)
+
+
+def place_overview(data: bytes, year: int, folder: Path) -> Path:
+    """Put the figure of a year into the folder, whole or not at all.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    target, draft = folder / OVERVIEW.format(year=year), folder / f"{WORK}{year}-overview.tmp"
+    with folder_errors(target):
+        draft.write_bytes(data)
+        sync(draft)
+        draft.replace(target)
+    return target
 
 
 def _clear(folder: Path, year: int, keep: Path | None) -> None:

@@ -43,6 +43,8 @@ class ItemCosine(Measure):
     collection: str | None
     variant: str | None
     year: int
+    place: str
+    """CRS and upper left corner of its raster: Items of one place are resampled together."""
     dtype: str
     """Of the raster's bands: int8 or float32."""
     pixels: int
@@ -63,6 +65,8 @@ class CatalogResults(Measure):
     catalog: str
     targets: tuple[str, ...]
     seed: int
+    resampled: Literal["places", "items"] = "items"
+    """What intervals count as independent: an Item's place with all its years; `items` in results of before."""
     score: CosineScore
     """An Item is a tile."""
     collections: Mapping[str, CosineScore]
@@ -76,6 +80,7 @@ class _Compared:
     """An Item's figures before the constant is known."""
 
     source: Source
+    place: str
     dtype: str
     pixels: int
     share: float
@@ -197,7 +202,8 @@ def _compare(source: Source, tiles: AefTiles) -> _Compared | str:
     if not pixels:
         return "no pixel has both an embedding and a target"
     share = pixels / (grid.width * grid.height)
-    return _Compared(source, raster.dtype, pixels, share, total / pixels, mean / pixels)
+    place = f"EPSG:{grid.epsg} {grid.west:.0f} {grid.north:.0f}"
+    return _Compared(source, place, raster.dtype, pixels, share, total / pixels, mean / pixels)
 
 
 def _paired(raster: RasterFile, codes: Codes, rows: slice) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -237,6 +243,7 @@ def _results(
         catalog=str(Location.of(uri, s3)),
         targets=tuple(str(Location.of(target, s3)) for target in targets),
         seed=seed,
+        resampled="places",
         score=_score(items, seed),
         collections={name: _score(members, seed) for name, members in sorted(groups.items())},
         items=items,
@@ -253,6 +260,7 @@ def _item(compared: _Compared, constant: NDArray[np.float64]) -> ItemCosine:
         collection=source.collection,
         variant=source.variant,
         year=source.year,
+        place=compared.place,
         dtype=compared.dtype,
         pixels=compared.pixels,
         share=compared.share,
@@ -263,7 +271,8 @@ def _item(compared: _Compared, constant: NDArray[np.float64]) -> ItemCosine:
 
 def _score(items: Sequence[ItemCosine], seed: int) -> CosineScore:
     tiles = [
-        TileCosine(name=item.item, pixels=item.pixels, cosine=item.cosine, constant=item.constant) for item in items
+        TileCosine(name=item.item, pixels=item.pixels, cosine=item.cosine, constant=item.constant, cell=item.place)
+        for item in items
     ]
     return score_tiles(tiles, seed=seed)
 
@@ -278,6 +287,7 @@ def catalog_table(results: CatalogResults) -> str:
     rows.append(("*mean over Items*", "", "", "", cosine_text(score), number(score.constant)))
     rows.append(("*all pixels as one*", "", "", "", number(score.pooled), number(score.constant_pooled)))
     lines = [table(("Item", "year", "type", "pixels", "cosine", "constant"), rows)]
+    lines.append(f"Intervals are of 95 %, whole {results.resampled} resampled.")
     if results.not_compared:
         lines.append("\n".join(f"- not compared, {name}: {reason}" for name, reason in results.not_compared.items()))
     return "\n\n".join(lines) + "\n"

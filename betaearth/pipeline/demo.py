@@ -61,11 +61,14 @@ class DemoResult:
     rows: tuple[DemoRow, ...]
     probe: LandCoverProbe | None = None
     """None where scikit-learn is not installed, or nobody knows the truth."""
+    overview: str | None = None
+    """Key of the picture of the run; None where nothing had to be made."""
 
     def to_json(self) -> str:
         """Render it as JSON."""
         probe = asdict(self.probe) if self.probe else None
-        return json.dumps({"tile_years": [asdict(row) for row in self.rows], "land_cover_probe": probe}, indent=2)
+        rows = [asdict(row) for row in self.rows]
+        return json.dumps({"tile_years": rows, "land_cover_probe": probe, "overview": self.overview}, indent=2)
 
     def load_lines(self, out: Path) -> list[str]:
         """Give the three lines of Python that load the first product with a client that is not ours."""
@@ -107,7 +110,7 @@ def run_demo(
         raise error
     found = [(entry.job, manifest) for entry in planned if (manifest := find_manifest(entry.job, store))]
     rows = tuple(row_of(manifest, job.prefix) for job, manifest in found)
-    return DemoResult(rows, probe(found, source=source, store=store))
+    return DemoResult(rows, probe(found, source=source, store=store), report.overview)
 
 
 def probe(found: Iterable[tuple[TileYear, Manifest]], *, source: Source, store: Store) -> LandCoverProbe | None:

@@ -16,6 +16,7 @@ from betaearth.pipeline.annual import blocks_of
 from betaearth.pipeline.choice import Choice, choose
 from betaearth.pipeline.job import Job
 from betaearth.products.embedding import DIMENSIONS
+from betaearth.products.options import WRITTEN
 from betaearth.scenes.model import BANDS, SCL, Scene, Sensor, Source
 from betaearth.scenes.options import DEFAULT_WORKERS
 
@@ -24,8 +25,6 @@ FILE_BLOCK_M = {10: 5120.0, 20: 10240.0, 30: 30720.0}
 whole blocks."""
 PACKED = 0.75
 """Bytes over the network for a byte of pixels; a tile-year of 24 + 4 scenes then comes to about 0.6 GB."""
-WRITTEN = {"int8": 0.85, "float32": 0.9}
-"""Bytes of the result's file for a byte of its pixels, overviews included; vectors hardly compress."""
 RESOLUTIONS = {"B05": 20, "B06": 20, "B07": 20, "B11": 20, "B12": 20, SCL: 20, "DEM": 30}
 """Metres; 10 where a band is not named."""
 TRIAL_PX = 448

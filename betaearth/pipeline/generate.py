@@ -18,9 +18,10 @@ from betaearth.events import Emit, Notice, TileYearSkipped, TileYearStarted, ign
 from betaearth.grid.pixels import PixelGrid
 from betaearth.inference.model import BetaEarth
 from betaearth.pipeline.annual import Annual, compute_annual, places_of
-from betaearth.pipeline.area_folder import alone_in, clear_work, make_folder, place_files, work_folder
+from betaearth.pipeline.area_folder import OVERVIEW, alone_in, clear_work, make_folder, place_files, work_folder
 from betaearth.pipeline.checkpoint import Checkpoint
 from betaearth.pipeline.choice import choose
+from betaearth.pipeline.figure import area_figure
 from betaearth.pipeline.job import Job, area_year, warn_unfinished
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.pipeline.provenance import describe, finished, observations_read, raster_tags, render
@@ -51,6 +52,8 @@ class AreaYear:
     """None where there was nothing to observe."""
     skipped: bool
     """True where it was there already."""
+    overview_path: Path | None = None
+    """A figure for people; None where there was nothing to observe, or it could not be drawn."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def generate_area(
 
     A year whose manifest answers this very request is skipped; one of another request is replaced. The manifest goes
     first when files are replaced and comes last when they are written, so that files beside a manifest are always
-    those that it describes.
+    those that it describes. `{year}_overview.png` is drawn after it, for people: no digest covers it.
 
     Args:
         name: of the area.
@@ -123,14 +126,14 @@ def generate_year(area: AreaJob) -> AreaYear:
         if is_whole(held, folder, area.files):
             clear_work(folder, job.year)
             area.emit(TileYearSkipped(job.name, job.year))
-            return area_year_of(held, folder, skipped=True)
+            return area_year_of(held, area, skipped=True)
         area = replace(area, files=area.files | kept_files(held))
     elif held:
         area.emit(Notice(f"{manifest_path} is of other options, weights or source: its files will be replaced"))
     area.emit(TileYearStarted(job.name, job.year))
     warn_unfinished(job.year, area.emit)
     manifest = make_year(area)
-    return area_year_of(manifest, folder, skipped=False)
+    return area_year_of(manifest, area, skipped=False)
 
 
 def make_year(area: AreaJob) -> Manifest:
@@ -169,7 +172,7 @@ def make_year(area: AreaJob) -> Manifest:
             folder = subfolder(Path(name), "files")
             manifest = manifest.model_copy(update={"scene_files": render_scenes(area, annual, outputs, folder)})
             moves[folder] = f"{job.year}_files"
-        gone = frozenset({*names(job.year).values(), f"{job.year}_files"})
+        gone = frozenset({*names(job.year).values(), f"{job.year}_files", OVERVIEW.format(year=job.year)})
         place_files(manifest, moves, gone, area.folder)
     clear_work(area.folder, job.year)
     area.emit(finished(manifest, time.monotonic() - started))
@@ -249,12 +252,13 @@ def subfolder(folder: Path, name: str) -> Path:
     return path
 
 
-def area_year_of(manifest: Manifest, folder: Path, *, skipped: bool) -> AreaYear:
-    """Describe what lies in the folder."""
-    embedding = manifest.files.get("embeddings.tif")
+def area_year_of(manifest: Manifest, area: AreaJob, *, skipped: bool) -> AreaYear:
+    """Describe what lies in the folder, in which the figure is drawn where it lacks."""
+    embedding, folder = manifest.files.get("embeddings.tif"), area.folder
     return AreaYear(
         manifest=manifest,
         manifest_path=folder / f"{manifest.request.year}_manifest.json",
         embedding_path=folder / embedding.key if embedding else None,
         skipped=skipped,
+        overview_path=area_figure(manifest, folder, area.emit),
     )

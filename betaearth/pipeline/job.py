@@ -17,11 +17,8 @@ from betaearth.pipeline.options import ProductionOptions
 from betaearth.products.fingerprint import request_digest
 from betaearth.products.keys import collection_id, item_id, tile_year_prefix
 from betaearth.products.manifest import GridRecord, Request, VariantRecord
-from betaearth.scenes.model import Source
+from betaearth.scenes.model import FIRST_YEAR, Source
 from betaearth.scenes.observations import ObservationOptions, Together
-
-FIRST_YEAR = 2015
-"""Sentinel-2A began to observe in June 2015."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from betaearth.errors import DataError, TransientError
 from betaearth.events import Emit, Event, Notice, RunPlanned, TileYearFailed, TileYearSkipped, ignore
 from betaearth.inference.model import BetaEarth
+from betaearth.pipeline.figure import Story, run_figure
 from betaearth.pipeline.plan import Planned, State
 from betaearth.pipeline.runs import Tally, recorded
 from betaearth.pipeline.tile_year import run_tile_year
@@ -35,6 +36,8 @@ class RunReport:
     failed: dict[str, DataError | TransientError] = field(default_factory=dict)
     """`cell year` to its error."""
     published: list[PublishReport] = field(default_factory=list)
+    overview: str | None = None
+    """Key of its picture; None where nothing had to be made, or it could not be drawn."""
 
 
 def gave_up(failures: Sequence[Exception]) -> bool:
@@ -131,7 +134,7 @@ def run_region(
     A tile-year that fails does not stop the others: its error is in the report, and whoever called decides the
     exit code. A wrong set-up stops the run, since every later tile-year would fail alike; so do failures of network or
     store that follow each other, each of which has cost minutes of retries. What was to be made, and what became of
-    it, is written down in the store.
+    it, is written down in the store, with a picture of it for people.
 
     Args:
         planned: what was asked for, and what of it is there.
@@ -157,4 +160,7 @@ def run_region(
         report.run = tally.run
     for collection in sorted({entry.collection for entry in planned}):
         report.published.append(publish(store, collection=collection, schemas=schemas, options=publishing, emit=emit))
+    if report.run:
+        story = Story(report.made, report.skipped, report.failed)
+        report.overview = run_figure(report.run, planned, story, source=source, store=store, emit=emit)
     return report

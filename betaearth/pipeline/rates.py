@@ -12,10 +12,10 @@ from typing import Literal
 
 from betaearth.errors import DataError
 from betaearth.pipeline.estimate import estimate_year
-from betaearth.pipeline.job import FIRST_YEAR
 from betaearth.pipeline.plan import Planned, State
 from betaearth.products.keys import parse_manifest_key
 from betaearth.products.manifest import Manifest
+from betaearth.scenes.model import FIRST_YEAR
 from betaearth.scenes.options import DEFAULT_WORKERS
 from betaearth.stac.versions import read_manifest
 from betaearth.storage.store import Store

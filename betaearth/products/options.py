@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Dtype = Literal["int8", "float32"]
+WRITTEN = {"int8": 0.85, "float32": 0.9}
+"""Bytes of a product's file for a byte of its pixels, overviews included; vectors hardly compress."""
 
 
 class ProductOptions(BaseModel):

@@ -1,7 +1,8 @@
 """Records of a run: what was asked for, in which shards, and what became of it.
 
 A run writes them below `runs/{run}/` of the store: `plan.json`, `shards/00000.jsonl` and so on, `report.json`. They are
-what tells a gap, which somebody asked for, from a cell that nobody wanted.
+what tells a gap, which somebody asked for, from a cell that nobody wanted. A run in one process draws `overview.png`
+beside them, for people.
 """
 
 from __future__ import annotations
@@ -135,6 +136,11 @@ def plan_key(run: str) -> str:
 def report_key(run: str) -> str:
     """Object key of a run's report."""
     return f"{RUNS}/{run}/report.json"
+
+
+def overview_key(run: str) -> str:
+    """Object key of the picture of a run."""
+    return f"{RUNS}/{run}/overview.png"
 
 
 def shard_key(run: str, index: int) -> str:

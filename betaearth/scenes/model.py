@@ -37,6 +37,8 @@ BANDS: Mapping[Sensor, tuple[str, ...]] = {
     Sensor.S1: S1_BANDS,
     Sensor.DEM: DEM_BANDS,
 }
+FIRST_YEAR = 2015
+"""Sentinel-2A began to observe in June 2015."""
 SCL = "SCL"
 """Key of the scene classification among a Sentinel-2 L2A granule's assets, where it has one."""
 

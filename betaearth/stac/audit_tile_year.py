@@ -144,7 +144,8 @@ class _Judge:
     def _doubtful_manifests(self) -> set[str]:
         """Report the manifests that tell nothing, or not what the Item says that they told."""
         for key, reason in self.versions.skipped.items():
-            self.result.find(Kind.BAD_MANIFEST, key, f"{reason}; remove it, and run again")
+            advice = "" if "remove it" in reason else "; remove it, and run again"
+            self.result.find(Kind.BAD_MANIFEST, key, f"{reason}{advice}")
         doubtful = {stem_of(key) for key in self.versions.skipped}
         withdrawn = {stem_of(key) for key in self.held.withdrawn}
         vouched = self._vouched()

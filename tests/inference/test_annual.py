@@ -29,9 +29,10 @@ from betaearth.inference.annual import (
 from betaearth.inference.blocks import blocks, whole
 from betaearth.inference.composite import AnnualComposite
 from betaearth.inference.model import BetaEarth
+from betaearth.nn.identity import identify
 from betaearth.nn.variants import VARIANTS
 from betaearth.nn.weight_files import find_weights
-from betaearth.nn.weights import identify, load_state_dict
+from betaearth.nn.weights import load_state_dict
 from betaearth.scenes.model import Sensor
 from betaearth.scenes.observations import Together
 

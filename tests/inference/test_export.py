@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from betaearth.errors import ConfigError
+from betaearth.errors import ConfigError, DataError
 from betaearth.inference.export import export_checkpoint
 from betaearth.inference.model import BetaEarth
 from betaearth.nn.demo import CONFIG
 from betaearth.nn.dinov3 import DINOv3, DINOv3Config
-from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormerConfig
+from betaearth.nn.segformer import RGB_MODALITY, RGBOnly, SegFormer, SegFormerConfig
+from betaearth.nn.variants import VARIANTS, Family, Variant
 from betaearth.nn.weight_files import find_weights
+from betaearth.nn.weights import shapes_of
 
 Tensors = Mapping[str, Tensor]
 
@@ -152,7 +156,53 @@ def test_a_frozen_backbone_is_left_out_of_a_dinov3_head(tmp_path: Path) -> None:
         export_checkpoint(tmp_path / "last.ckpt", tmp_path / "other", variant="dinov3-vitl16")
 
 
+def small_shapes(variant: Variant) -> dict[str, tuple[int, ...]]:
+    """The tensors of a variant, were it of the demo's sizes."""
+    config = dataclasses.replace(CONFIG, film=variant.doy)
+    network = SegFormer(config)
+    if variant.family is Family.RGB_ONLY:
+        return {key: tuple(value.shape) for key, value in rgb_tensors().items()}
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+class TestNamesOfReleasedVariants:
+    def test_a_network_of_other_sizes_is_refused_with_the_first_difference(
+        self, small: Tensors, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        torch.save({"model": small, "config": config}, tmp_path / "last.pt")
+        key = "s2l1c_encoder.encoder.patch_embed1.proj.weight"
+        mine = tuple(small[key].shape)
+        with pytest.raises(
+            DataError, match=r"the network 'model\.' is not robust: .* in robust; give it a name"
+        ) as said:
+            export_checkpoint(tmp_path / "last.pt", tmp_path / "out", variant="robust")
+        assert f"{key} is {mine}, and (64, {mine[1]}, 7, 7) in robust" in str(said.value)
+        assert not (tmp_path / "out").exists()
+        assert export_checkpoint(tmp_path / "last.pt", tmp_path / "own", variant="own").variant.name == "own"
+        # The demo is such a network.
+        assert export_checkpoint(tmp_path / "last.pt", tmp_path / "demo", variant="demo").variant.name == "demo"
+
+    @pytest.mark.parametrize("name", ["robust", "no-film", "rgb-only", "demo"])
+    def test_shapes_are_those_of_the_variant(self, name: str) -> None:
+        shapes = shapes_of(VARIANTS[name])
+        assert shapes is not None
+        assert len(shapes) == VARIANTS[name].tensors
+        numbers = sum(math.prod(shape) for key, shape in shapes.items() if not key.endswith(".freqs"))
+        assert numbers == VARIANTS[name].parameters
+
+    def test_a_missing_tensor_is_named(self, small: Tensors, config: dict[str, Any], tmp_path: Path) -> None:
+        last = list(small)[-1]
+        without = {key: value for key, value in small.items() if key != last}
+        torch.save({"model": without, "config": config}, tmp_path / "last.pt")
+        with pytest.raises(DataError, match=f"{last} is missing, and "):
+            export_checkpoint(tmp_path / "last.pt", tmp_path / "out", variant="demo")
+
+
 class TestSeveralNetworks:
+    @pytest.fixture(autouse=True)
+    def _small_variants(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("betaearth.nn.checkpoints.shapes_of", small_shapes)
+
     @pytest.fixture
     def several(self, small: Tensors, config: dict[str, Any], tmp_path: Path) -> Path:
         """A checkpoint as those behind the released weights: several networks trained on shared batches."""

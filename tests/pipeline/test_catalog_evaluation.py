@@ -108,7 +108,7 @@ def test_items_of_both_types_are_compared_pixel_by_pixel(tmp_path: Path) -> None
         assert item.share == pytest.approx(both.mean())
         assert item.year == 2021
     assert set(found.collections) == {"betaearth-int8-v1", "betaearth-float32-v1"}
-    assert found.score.tiles == 2
+    assert (found.score.tiles, found.score.cells) == (2, 1)  # of one place
     far, old = (str(tmp_path / "c" / name / f"{name}.json") for name in ("far", "old"))
     assert found.not_compared == {far: "no target of 2021 reaches it", old: "no target of 2019 reaches it"}
     text = catalog_table(found)

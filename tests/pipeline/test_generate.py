@@ -41,7 +41,7 @@ def test_files_are_named_by_the_year_and_described(workshop: Workshop, tmp_path:
     assert names == {
         f"{year}{end}"
         for year in (2021, 2022)
-        for end in (".tif", "_quality.tif", "_preview_pca.png", "_manifest.json")
+        for end in (".tif", "_quality.tif", "_preview_pca.png", "_manifest.json", "_overview.png")
     }
     for year in years:
         for record in year.manifest.files.values():
@@ -138,7 +138,7 @@ def described(folder: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("last", range(5))
+@pytest.mark.parametrize("last", range(6))
 def test_stopped_between_any_two_moves_a_manifest_is_that_of_its_files(
     last: int, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,15 +156,17 @@ def test_stopped_between_any_two_moves_a_manifest_is_that_of_its_files(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", stop)
-        if last < 4:
+        if last < 5:
             with pytest.raises(KeyboardInterrupt):
                 made(workshop, tmp_path, 2021, options=ProductionOptions())
-            assert not described(tmp_path)
+            assert described(tmp_path) == (last == 4), "the figure comes after the manifest"
+            assert not (tmp_path / "2021_overview.png").exists(), "no figure of what was there before"
         else:
             made(workshop, tmp_path, 2021, options=ProductionOptions())
             assert described(tmp_path)
     made(workshop, tmp_path, 2021, options=ProductionOptions())
     assert described(tmp_path)
+    assert (tmp_path / "2021_overview.png").exists()
     assert not list(tmp_path.glob(f"{WORK}*"))
 
 

@@ -122,4 +122,4 @@ def test_without_scikit_learn_or_truth_there_is_no_probe(
     assert probe([(job, manifest)], source=Relay(workshop.source), store=store) is None
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert probe([(job, manifest)], source=workshop.source, store=store) is None
-    assert json.loads(DemoResult(()).to_json()) == {"tile_years": [], "land_cover_probe": None}
+    assert json.loads(DemoResult(()).to_json()) == {"tile_years": [], "land_cover_probe": None, "overview": None}
