@@ -17,7 +17,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import sizes
 from benchmarks.arguments import number, whole
+from benchmarks.markdown import count, size, table
 from benchmarks.world import CARDS, HOUR_S, SOURCES, World
 
 DOCS = Path(__file__).parents[1] / "docs" / "cluster"
@@ -177,23 +179,6 @@ def list_bytes(world: World) -> int:
     return len(json.dumps([{"tile-years": ",".join(names[i : i + step])} for i in range(0, len(names), step)]))
 
 
-def count(value: float) -> str:
-    """Write a whole number, rounded up."""
-    return f"{math.ceil(value):,}"
-
-
-def size(value: float) -> str:
-    """Write bytes in decimal units, three digits."""
-    exponent = min(5, int(math.log10(max(1, value))) // 3)
-    return f"{float(f'{value / 1000**exponent:.3g}'):g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[exponent]}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def scale_page(
     world: World,
     seconds: Sequence[float] = PACES,
@@ -218,9 +203,9 @@ def scale_page(
     )
 
 
-def sizing_page(world: World) -> str:
-    """Write the table of GPUs of `docs/cluster/sizing.md`: what the data sheet's peak would take at least."""
-    rows = [
+def sizing_page(world: World, seconds: Sequence[float] = PACES, *, price: float | None = None) -> str:
+    """Write the tables of `docs/cluster/sizing.md`: what cards would take at least, and regions at some paces."""
+    cards = [
         (
             card.name,
             f"{card.memory_gb} GB",
@@ -231,8 +216,23 @@ def sizing_page(world: World) -> str:
         )
         for card in CARDS
     ]
-    return table(
-        ("GPU", "memory", "bandwidth", "TFLOP/s", "a tile-year, at least", "GPU-hours of the world, at least"), rows
+    head = ["tile-years", "read", "stored", *(f"GPU-hours at {pace:g} s" for pace in seconds)]
+    head += [] if price is None else [f"money at {pace:g} s" for pace in seconds]
+    return "\n\n".join(
+        [
+            table(
+                ("GPU", "memory", "bandwidth", "TFLOP/s", "a tile-year, at least", "GPU-hours of the world, at least"),
+                cards,
+            ),
+            "### Regions",
+            table(
+                head,
+                (
+                    (count(many), size(read), size(stored), *map(count, rest))
+                    for many, read, stored, *rest in sizes.rows(world, seconds, price)
+                ),
+            ),
+        ]
     )
 
 
@@ -291,7 +291,7 @@ def main() -> None:
     )
     world.check()
     if args.page == "sizing":
-        print(sizing_page(world))
+        print(sizing_page(world, args.seconds, price=args.price))
     else:
         print(scale_page(world, args.seconds, args.tiles_per_pod, gpus=args.gpus, price=args.price))
 

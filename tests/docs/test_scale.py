@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks import scale
+from benchmarks import scale, sizes
+from benchmarks.markdown import size
 from benchmarks.world import CARDS, SOURCES, World
 from betaearth.grid.majortom import MajorTomGrid
 from betaearth.grid.patch import pixel_grid
 from betaearth.grid.region import Region
-from betaearth.pipeline.estimate import WRITTEN
 from betaearth.pipeline.limits import MOST_SHARDS
+from betaearth.products.options import WRITTEN
 from betaearth.products.runs import SHARD_SIZE
 from betaearth.storage.s3_client import S3Options
 from tests.argo import objects
@@ -191,9 +192,9 @@ def test_a_run_leaves_no_more_in_etcd_than_it_has() -> None:
     """A fast fleet would finish more shards in six hours than a small run has."""
     small = replace(World(), cells=5_000, years=2, bands=1)
     (row,) = scale.paces(small, [1], [1], gpus=1_000, price=None)
-    assert row[8] == scale.size(small.shards * small.shard_object_bytes)
+    assert row[8] == size(small.shards * small.shard_object_bytes)
     (slow,) = scale.paces(small, [600], [1], gpus=1, price=None)
-    assert slow[8] == scale.size(small.kept_s / 630 / small.shard_size * small.shard_object_bytes)
+    assert slow[8] == size(small.kept_s / 630 / small.shard_size * small.shard_object_bytes)
 
 
 def test_a_price_makes_a_column() -> None:
@@ -206,14 +207,14 @@ def test_a_price_makes_a_column() -> None:
 
 
 def test_sizes_are_written_in_decimal_units() -> None:
-    assert [scale.size(value) for value in (0, 0.25, 7, 62_049_945.6, 5.438e15)] == [
+    assert [size(value) for value in (0, 0.25, 7, 62_049_945.6, 5.438e15)] == [
         "0 B",
         "0.25 B",
         "7 B",
         "62 MB",
         "5.44 PB",
     ]
-    assert scale.size(1e18) == "1000 PB"
+    assert size(1e18) == "1000 PB"
 
 
 def test_floors_of_cards_follow_from_their_data_sheets() -> None:
@@ -233,3 +234,12 @@ def test_bands_of_the_page_share_no_cell_and_leave_none_out(tmp_path: Path, monk
     assert set().union(*bands) == whole
     assert sum(map(len, bands)) == len(whole)
     assert max(map(len, bands)) < 1.5 * min(map(len, bands))
+
+
+def test_what_a_region_takes_is_a_sum_of_pods_and_tile_years() -> None:
+    """100,000 tile-years of 60 s by 10,000 pods that start in 30 s."""
+    many, read, stored, hours, money = sizes.rows(World(), [60.0], 1.5)[-1]
+    assert hours == pytest.approx((100_000 * 60 + 10_000 * 30) / 3600)
+    assert many == 100_000
+    assert money == pytest.approx(1.5 * hours)
+    assert (read, stored) == (many * World().read_bytes, many * World().product_bytes)
