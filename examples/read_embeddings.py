@@ -22,4 +22,4 @@ around = vectors[:, rows // 2 - 50 : rows // 2 + 50, columns // 2 - 50 : columns
 # Vectors have unit length, so that their product is the cosine of the angle between them.
 cosine = (around * around[:, 50, 50]).sum("band", skipna=False)
 print(f"{len(items)} cells in {year}, {columns} x {rows} pixels in {vectors.spatial_ref.attrs['projected_crs_name']}")
-print(f"alike (cosine above .95): {float((cosine > 0.95).mean()):.0%} of a square kilometre")
+print(f"alike (cosine above .99): {float((cosine > 0.99).mean()):.0%} of a square kilometre")
