@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from betaearth.cli.dataset_options import (
+    NeedOption,
+    OutOption,
+    SplitWords,
+    StrictOption,
+    TargetsOption,
+    WindowOption,
+    check_years,
+    is_file,
+    named,
+    option_errors,
+    plain_options,
+    size_of,
+    split_of_words,
+    without_query,
+    written_down,
+)
 from betaearth.cli.dataset_report import shown
-from betaearth.cli.options import JsonOption, RegionWords, VariadicCommand, YearsOption, settings_from, spelled_out
+from betaearth.cli.options import (
+    JsonOption,
+    RegionWords,
+    VariadicCommand,
+    YearsOption,
+    settings_from,
+    spelled_out,
+)
 from betaearth.cli.progress import progress
-from betaearth.events import RunPlanned
-
-if TYPE_CHECKING:
-    from betaearth.training.splits import SplitOptions
+from betaearth.cli.usage import settings_of_options, usage_errors
 
 app = typer.Typer(help="Data sets for training and evaluation.", no_args_is_help=True)
-
-OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to make; nothing is overwritten.")]
-TargetsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--targets",
-        metavar="URI",
-        help="AlphaEarth GeoTIFF, or a folder of them, whose path names the year; may be given several times.",
-    ),
-]
-WindowOption = Annotated[
-    int | None,
-    typer.Option("--size", metavar="PX", help="Edge of a window in the middle of each cell.  [default: all of it]"),
-]
-StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Stop at a cell that can never be read, rather than leave it out.")
-]
-NeedOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--need",
-        metavar="SENSOR",
-        help="s2_l2a, s2_l1c, s1 or dem, without which a date or cell is left out; may be given several times.",
-    ),
-]
-
-
-@dataclass(frozen=True)
-class SplitWords:
-    """How cells are split, as it was given."""
-
-    split: Annotated[
-        str,
-        typer.Option("--split", metavar="HOW", help="cell (each for itself) or block (a geographic block together)."),
-    ] = "cell"
-    shares: Annotated[
-        tuple[float, float, float],
-        typer.Option("--shares", metavar="TRAIN VAL TEST", help="Shares of the splits; their sum is 1."),
-    ] = (0.8, 0.1, 0.1)
-    split_seed: Annotated[int, typer.Option("--split-seed", help="Seed of the split.")] = 0
-    block_km: Annotated[float, typer.Option("--block-km", help="Edge of a geographic block, km.")] = 200.0
 
 
 @app.command("synthetic", cls=VariadicCommand)
@@ -67,7 +45,9 @@ class SplitWords:
 def synthetic_dataset(
     *,
     cells: Annotated[int, typer.Option("--cells", metavar="N", help="Cells, spread over biomes and land cover.")] = 64,
-    size: Annotated[int, typer.Option("--size", metavar="PX", help="Edge of a chip, pixels of 10 m.")] = 256,
+    size: Annotated[
+        int, typer.Option("--size", metavar="PX", callback=size_of, help="Edge of a chip, pixels of 10 m, 32 to 1068.")
+    ] = 256,
     dates: Annotated[int, typer.Option("--dates", metavar="K", help="Dates of a cell in a year.")] = 8,
     years: YearsOption = [2021],  # noqa: B006  # Typer reads it and hands out copies
     seed: Annotated[int, typer.Option("--seed", help="Of the places, the dates and their weather.")] = 0,
@@ -77,17 +57,30 @@ def synthetic_dataset(
 ) -> None:
     """Make a data set of the synthetic Earth: made-up imagery of four sensors, and a made-up teacher's vectors.
 
-    The demo's place and 50 km around it are left out. The same options make the same bytes.
+    The demo's place and 50 km around it are left out. The same options make the same bytes. Stopped, the same command
+    goes on from the shards that it has finished.
     """
     from betaearth.training.earth import ABOUT, synthetic_cells
+    from betaearth.training.ledger import Ledger
     from betaearth.training.writing import write_dataset
 
     settings_from()  # refuses misspelt ones, which would do nothing
     options = split_of_words(splits)
-    made = synthetic_cells(cells, size_px=size, dates=dates, years=years, seed=seed)
+    asked = {"cells": cells, "size": size, "dates": dates, "years": [*years], "seed": seed}
+    ledger = Ledger()
+    with usage_errors():
+        made = synthetic_cells(cells, size_px=size, dates=dates, years=years, seed=seed, without=ledger.kept)
     with progress() as emit:
-        emit(RunPlanned(cells * len(years), cells * len(years)))
-        dataset = write_dataset(made, out, about=ABOUT, split=options, emit=emit)
+        dataset = write_dataset(
+            made,
+            out,
+            about=ABOUT,
+            split=options,
+            asked={"command": "synthetic", **asked},
+            ledger=ledger,
+            planned=cells * len(years),
+            emit=emit,
+        )
     typer.echo(shown(dataset, as_json=as_json))
 
 
@@ -118,30 +111,45 @@ def source_dataset(
     """Make a data set of a region: a source's scenes, and AlphaEarth's vectors from files.
 
     Sentinel-2 dates with the nearest Sentinel-1 pass and the elevation model; a cell without a target is left out.
+    Stopped, the same command goes on from the shards that it has finished.
     """
     from betaearth import wiring
     from betaearth.scenes.files import Files
     from betaearth.scenes.sources import open_source
     from betaearth.training.from_source import SourceOptions, about_source, source_cells
+    from betaearth.training.ledger import Ledger
     from betaearth.training.places import places_of
     from betaearth.training.targets import AefTiles
     from betaearth.training.writing import write_dataset
 
-    settings = settings_from(source=source, workers=workers)
+    settings = settings_of_options(source=source, workers=workers)
     split = split_of_words(splits)
+    check_years(years)
     given = {"max_cloud": max_cloud, "max_per_quarter": max_per_quarter}
     chosen = {name: value for name, value in given.items() if value is not None}
     with option_errors():
         options = SourceOptions.model_validate({"needed": need} if need else {})
         selection = type(options.selection).model_validate(options.selection.model_dump() | chosen)
         options = options.model_copy(update={"selection": selection})
+    if not targets:
+        raise typer.BadParameter("--targets is needed: AlphaEarth GeoTIFFs, or folders of them")
     grid = wiring.grid_of(settings)
     area = wiring.region_of(grid=grid, **asdict(region), settings=settings)
     cells = wiring.cells_of(area, grid)
     imagery = open_source(settings.source, cache=settings.cache, reading=settings.reading, s3=settings.s3)
-    tiles = AefTiles.of(targets or (), years, files=Files(s3=settings.s3))
+    tiles = AefTiles.of(targets, years, files=Files(s3=settings.s3))
+    asked = {
+        "command": "source",
+        "source": written_down(settings.source) if is_file(settings.source) else without_query(settings.source),
+        "cells": named([cell.id for cell in cells]),
+        "spacing_km": settings.spacing_km,
+        "years": [*years],
+        "targets": [written_down(uri) for uri in targets],
+        "size": size,
+        **plain_options(options),
+    }
+    ledger = Ledger(strict=strict)
     with progress() as emit:
-        emit(RunPlanned(len(cells) * len(years), len(cells) * len(years)))
         made = source_cells(
             places_of(cells, size),
             years,
@@ -149,10 +157,19 @@ def source_dataset(
             targets=tiles,
             options=options,
             workers=settings.reading.workers,
-            strict=strict,
+            ledger=ledger,
             emit=emit,
         )
-        dataset = write_dataset(made, out, about=about_source(imagery), split=split, emit=emit)
+        dataset = write_dataset(
+            made,
+            out,
+            about=about_source(imagery),
+            split=split,
+            asked=asked,
+            ledger=ledger,
+            planned=len(cells) * len(years),
+            emit=emit,
+        )
     typer.echo(shown(dataset, as_json=as_json))
 
 
@@ -172,7 +189,9 @@ def majortom_dataset(
     cells: Annotated[
         list[str] | None, typer.Option("--cells", metavar="ID ...", help="Cells.  [default: all that have a target]")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="Cells in years, at most, drawn.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Cells in years, at most, drawn.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of that draw.")] = 0,
     targets: TargetsOption = None,
     years: Annotated[
@@ -190,8 +209,10 @@ def majortom_dataset(
 ) -> None:
     """Make a data set of Major TOM Core: its imagery, and AlphaEarth's vectors from Core or from files.
 
-    Only the footers and the rows that are wanted are read, by ranges of bytes.
+    Only the footers and the rows that are wanted are read, by ranges of bytes. Stopped, the same command goes on from
+    the shards that it has finished.
     """
+    from betaearth.training.ledger import Ledger
     from betaearth.training.majortom import ABOUT, major_tom_cells
     from betaearth.training.majortom_index import HUB, Roots
     from betaearth.training.majortom_matching import MajorTomOptions
@@ -205,6 +226,17 @@ def majortom_dataset(
     with option_errors():
         options = MajorTomOptions.model_validate(given)
     files = ParquetFiles(s3=settings.s3)
+    asked = {
+        "command": "majortom",
+        "root": written_down(root or HUB),
+        "cells": sorted(cells) if cells else None,
+        "limit": limit,
+        "seed": seed,
+        "years": [*years] if years else None,
+        "targets": [written_down(uri) for uri in targets] if targets else None,
+        **plain_options(options),
+    }
+    ledger = Ledger(strict=strict)
     with progress() as emit:
         made = major_tom_cells(
             Roots.below(root or HUB, targets=not targets),
@@ -214,10 +246,10 @@ def majortom_dataset(
             seed=seed,
             targets=AefTiles.of(targets, years or (), files=files) if targets else None,
             options=options,
-            strict=strict,
+            ledger=ledger,
             emit=emit,
         )
-        dataset = write_dataset(made, out, about=ABOUT, split=split, emit=emit)
+        dataset = write_dataset(made, out, about=ABOUT, split=split, asked=asked, ledger=ledger, emit=emit)
     typer.echo(shown(dataset, as_json=as_json))
 
 
@@ -235,30 +267,3 @@ def show_dataset(
 
     settings_from()  # refuses misspelt ones, which would do nothing
     typer.echo(shown(Dataset.open(folder, verify=verify), as_json=as_json, verified=verify))
-
-
-@contextmanager
-def option_errors() -> Iterator[None]:
-    """Name the option whose value is not possible.
-
-    Raises:
-        typer.BadParameter: one is not.
-    """
-    from pydantic import ValidationError
-
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else "shares"
-        name = {"method": "split", "size_px": "size", "needed": "need"}.get(field, field).replace("_", "-")
-        raise typer.BadParameter(f"--{name}: {first['msg'].removeprefix('Value error, ')}") from error
-
-
-def split_of_words(words: SplitWords) -> SplitOptions:
-    """Make the options of a split of what was given."""
-    from betaearth.training.splits import SplitOptions
-
-    given = {"method": words.split, "seed": words.split_seed, "shares": words.shares, "block_km": words.block_km}
-    with option_errors():
-        return SplitOptions.model_validate(given)

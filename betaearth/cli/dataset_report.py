@@ -21,8 +21,12 @@ def shown(dataset: Dataset, *, as_json: bool, verified: bool = False) -> str:
         as_json: for scripts.
         verified: whether the digests of all its files were compared.
     """
-    row = {**summary(dataset), "verified": verified}
-    return json.dumps(row, indent=2) if as_json else summary_text(row)
+    row = summary(dataset)
+    if as_json:
+        return json.dumps({**row, "verified": verified}, indent=2)
+    files = len(dataset.description.shards) + 1
+    said = f"every byte: the sha256 of {files} files is as written" if verified else "sizes only: --verify reads all"
+    return f"{summary_text(row)}\nverified    {said}"
 
 
 def summary(dataset: Dataset) -> dict[str, object]:

@@ -90,6 +90,8 @@ def show(result: DemoResult, out: Path) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     hint = f"betaearth serve --store {shlex.quote(str(out))}"
     console.print(f"Catalog: {out / 'catalog.json'}   browse it: {hint}", soft_wrap=True, highlight=False, markup=False)
+    if result.overview:
+        console.print(f"Overview: {out / result.overview}", soft_wrap=True, highlight=False, markup=False)
     console.print("Load it:", soft_wrap=True)
     for line in result.load_lines(out):
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)

@@ -13,7 +13,7 @@ from betaearth.cli.options import JsonOption, settings_from
 from betaearth.cli.progress import TerminalSink, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.progress import TaskID
 
@@ -62,6 +62,9 @@ def evaluate(
     """Compare embeddings with their target, and with baselines; write results.json, tables.md and more.
 
     Models: give CONFIG, or --weights, with --data. A published catalog: --catalog URI --targets TILE.
+
+    What an interrupted evaluation of models has finished is kept in a hidden folder beside --out, and the same command
+    goes on from there.
     """
     settings = settings_from(device=device)
     if catalog is not None or targets:
@@ -75,7 +78,7 @@ def evaluate(
     from betaearth.evaluation.run import evaluate as run
 
     asked = _config(config, weights or (), data, changes or (), settings.device)
-    with progress(goes_on=False) as emit, stepping(emit) as shown:
+    with progress() as emit, stepping(emit) as shown:
         results = run(asked, out, emit=shown)
     typer.echo(results.model_dump_json(indent=1) if as_json else results_text(results, out))
 
@@ -83,11 +86,37 @@ def evaluate(
 def _config(
     config: str | None, weights: Sequence[str], data: Path | None, changes: Sequence[str], device: str | None
 ) -> EvaluationConfig:
+    """Read what is asked for.
+
+    Raises:
+        ConfigError: the configuration's file is wrong by itself.
+        typer.BadParameter: what is wrong stands on the command line.
+    """
+    from betaearth.errors import ConfigError
     from betaearth.evaluation.config import make_config, read_config
 
-    if config is not None:
-        return read_config(config, changes, data=data, device=device)
-    return make_config({"models": [model_entry(word) for word in weights]}, changes, data=data, device=device)
+    def made(changes: Sequence[str]) -> EvaluationConfig:
+        if config is not None:
+            return read_config(config, changes, data=data, device=device)
+        return make_config({"models": [model_entry(word) for word in weights]}, changes, data=data, device=device)
+
+    try:
+        return made(changes)
+    except ConfigError as error:
+        if config is not None and (not changes or _fails(made)):
+            raise
+        raise typer.BadParameter(str(error)) from error
+
+
+def _fails(made: Callable[[Sequence[str]], object]) -> bool:
+    """Tell whether a configuration is wrong without any change of it."""
+    from betaearth.errors import ConfigError
+
+    try:
+        made(())
+    except ConfigError:
+        return True
+    return False
 
 
 def model_entry(word: str) -> dict[str, str]:
@@ -97,11 +126,11 @@ def model_entry(word: str) -> dict[str, str]:
 
 
 def _evaluate_catalog(catalog: str, targets: Sequence[str], out: Path, *, as_json: bool) -> None:
-    from betaearth.evaluation.outputs import check_free, whole
+    from betaearth.evaluation.outputs import check_out, whole
     from betaearth.pipeline.catalog_evaluation import catalog_table, evaluate_catalog
 
     settings = settings_from()
-    check_free(out)
+    check_out(out)
     with progress(goes_on=False) as emit, stepping(emit) as shown:
         results = evaluate_catalog(catalog, targets, s3=settings.s3, emit=shown)
     with whole(out) as draft:

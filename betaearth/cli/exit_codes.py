@@ -28,6 +28,7 @@ EXTRA_OF = {
     "shapely": "generate",
     "sklearn": "train",
     "starlette": "generate",
+    "streamlit": "demo",
     "uvicorn": "generate",
     "xarray": "xarray",
     "yaml": "cluster",

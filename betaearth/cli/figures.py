@@ -26,7 +26,9 @@ def figures(
         list[Path] | None,
         typer.Option("--run", metavar="TRAIN_DIR", help="A folder that `betaearth train` wrote. May be repeated."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the figures; theirs are replaced.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder to make, or of earlier figures, which are replaced.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Draw maps, ablations, means over dates, confusion matrices and training curves, each as PNG and as PDF.
@@ -35,21 +37,23 @@ def figures(
     """
     from betaearth.errors import DataError
     from betaearth.evaluation.figures.album import Drawn, figures_of_results, figures_of_run
+    from betaearth.evaluation.figures.folder import FigureFolder
     from betaearth.evaluation.figures.writing import write_figure
 
     settings_from()  # refuses misspelt ones, which would do nothing
     if not results and not run:
         raise typer.BadParameter("give a RESULTS_DIR, a --run, or both")
+    folder = FigureFolder.take(out)
     found = [
-        *((lead, figures_of_results(folder)) for lead, folder in led(results or ())),
-        *((lead, figures_of_run(folder)) for lead, folder in led(run or ())),
+        *((lead, figures_of_results(path)) for lead, path in led(results or ())),
+        *((lead, figures_of_run(path)) for lead, path in led(run or ())),
     ]
     files: list[Path] = []
     missing: dict[str, str] = {}
     for name, entry in entries(found):
         if isinstance(entry, Drawn):
             with writable(out):
-                out.mkdir(parents=True, exist_ok=True)
+                folder.claim(name)
                 files += write_figure(entry.figure, out, name)
         else:
             missing[name] = entry.reason

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from betaearth._version import __version__
+from betaearth.cli import app as app_command
 from betaearth.cli import (
     area,
     audit,
@@ -64,6 +65,7 @@ app.command("verify")(check.verify)
 app.command("reproduce")(check.reproduce)
 app.command("serve")(serve.serve)
 app.command("viewer")(viewer.viewer)
+app.command("app")(app_command.app)
 app.command("submit", cls=ProductionCommand)(cluster.submit)
 app.command("status")(status.status)
 app.command("logs")(cluster.logs)

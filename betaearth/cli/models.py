@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from betaearth.cli.options import JsonOption, settings_from
 from betaearth.cli.progress import progress
+from betaearth.cli.usage import settings_of_options, usage_errors
 from betaearth.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def show_model(name: NameArgument, cache: CacheOption = None, as_json: JsonOptio
     from betaearth.nn.variants import find_variant
 
     settings_from()  # refuses misspelt ones, which would do nothing
-    variant = find_variant(name)
+    with usage_errors():
+        variant = find_variant(name)
     held = cached(variant, cache)
     row = asdict(variant) | {"cached": record_row(held)}
     typer.echo(json.dumps(row, indent=2) if as_json else variant_text(variant, held))
@@ -83,18 +86,24 @@ def fetch_model(
     --sha256 says that it must be another.
     """
     from betaearth.inference.fetching import WeightsOptions, fetch, locate_weights, repository_of
+    from betaearth.inference.mirrors import Mirror
     from betaearth.nn.backbones import BACKBONES
     from betaearth.nn.variants import named_variant
     from betaearth.nn.weight_files import find_weights
     from betaearth.wiring import report_to
 
     variant = named_variant(name)
-    settings = settings_from(revision=revision, mirror=mirror, sha256=sha256, cache=cache)
+    settings = settings_of_options(revision=revision, mirror=mirror, sha256=sha256, cache=cache)
+    if mirror is not None:
+        with usage_errors("--mirror"):
+            Mirror(mirror, settings.s3)
     if variant and not variant.repo:
         locate_weights(variant.name, settings.weights)  # refuses a revision and another digest
         typer.echo(json.dumps([], indent=2) if as_json else f"{variant.name} is shipped with the package")
         return
-    wanted = [(repository_of(name), settings.weights, variant.licence if variant else None)]
+    with usage_errors():
+        repo = repository_of(name)
+    wanted = [(repo, settings.weights, variant.licence if variant else None)]
     if variant and variant.backbone:
         backbone = BACKBONES[variant.backbone]
         wanted.append((backbone.repo, WeightsOptions(mirror=settings.weights.mirror), backbone.licence))
@@ -134,8 +143,12 @@ def export_model(
 ) -> None:
     """Turn a training checkpoint into a folder of weights, which --model takes."""
     from betaearth.inference.export import export_checkpoint
+    from betaearth.nn.variants import named_variant
+    from betaearth.nn.weight_files import VARIANT_NAME
 
     settings_from()  # refuses misspelt ones, which would do nothing
+    if variant is not None and named_variant(variant) is None and not re.fullmatch(VARIANT_NAME, variant):
+        raise typer.BadParameter(f"--variant {variant!r}: small letters, digits and hyphens make a name")
     made = export_checkpoint(checkpoint, out, variant=variant, prefix=prefix, licence=licence, any_subset=any_subset)
     row = {
         "name": made.variant.name,
@@ -157,8 +170,8 @@ def check_fetched(made: Fetched, variant: Variant | None) -> None:
     Raises:
         ConfigError: they are not; the cache holds them until they are removed.
     """
+    from betaearth.nn.identity import check_network
     from betaearth.nn.weight_files import find_weights
-    from betaearth.nn.weights import check_network
 
     try:
         check_network(find_weights(made.weights.path), variant)

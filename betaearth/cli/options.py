@@ -113,12 +113,15 @@ class ProductionWords:
         typer.Option(
             "--source",
             help="Imagery: planetary-computer, earth-search, a STAC API's address, an item collection (items.json), a "
-            "profile (.toml), or synthetic.  [default: planetary-computer]",
+            "profile (.toml), or synthetic.  [env: BETAEARTH_SOURCE; default: planetary-computer]",
         ),
     ] = None
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Variant name, hub id, or a file or folder of weights.  [default: robust]"),
+        typer.Option(
+            "--model",
+            help="Variant name, hub id, or a file or folder of weights.  [env: BETAEARTH_MODEL; default: robust]",
+        ),
     ] = None
     policy: Annotated[
         str | None,

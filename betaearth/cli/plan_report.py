@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cli.report import size_text
+from betaearth.cli.table import line_width, table_text
 from betaearth.pipeline.counting import counted
 from betaearth.storage.discretion import printable
 
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 40
 MOST_REASONS = 20
+STATES = ("missing", "stale", "current")
 LONGEST = 160
 """Letters of a reason in the table; all of them are in the JSON."""
-LEGEND = "missing: nothing there; stale: made from something else; current: there, a run skips it"
+LEGEND = "missing: not there; stale: made from something else; current: a run skips it"
 
 
 def planned_row(entry: Planned) -> dict[str, Any]:
@@ -63,30 +66,46 @@ def forecast_row(forecast: Forecast) -> dict[str, Any]:
 
 
 def plan_text(planned: Sequence[Planned]) -> str:
-    """Render a plan for people: a line a tile-year as far as there is room, and the sums by state and by reason."""
+    """Render a plan for people: a line a tile-year as far as there is room, and the sums by year and by reason."""
     states = Counter(entry.state.value for entry in planned)
     sums = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-    total = f"{counted(len(planned), 'tile-year')}: {sums}"
-    return "\n".join([*rows_text(planned), total, *reasons_text(planned), LEGEND])
+    total = f"{counted(len(planned), 'tile-year')}: {sums}" if planned else "no tile-years"
+    years = ["", years_text(planned)] if len({entry.year for entry in planned}) > 1 else []
+    return "\n".join([*rows_text(planned), *years, "", total, *reasons_text(planned), LEGEND])
+
+
+def years_text(planned: Sequence[Planned]) -> str:
+    """Render how many tile-years of each year are in which state, and all together."""
+    states = [state for state in STATES if any(entry.state.value == state for entry in planned)]
+    counts = Counter((entry.year, entry.state.value) for entry in planned)
+
+    def row(name: str, years: Sequence[int]) -> tuple[str, ...]:
+        found = [sum(counts[year, state] for year in years) for state in states]
+        return (name, *(f"{count:,}" for count in (*found, sum(found))))
+
+    years = sorted({entry.year for entry in planned})
+    return table_text(("year", *states, "all"), [*(row(str(year), [year]) for year in years), row("all", years)])
 
 
 def reasons_text(planned: Sequence[Planned]) -> list[str]:
     """Render how many are stale for which reason, the most frequent first."""
     reasons = Counter("; ".join(entry.because) for entry in planned if entry.because)
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"{count:>8,} because {_cut(reason)}" for reason, count in ordered[:MOST_REASONS]]
-    hidden = len(ordered) - len(lines)
-    return [*lines, f"     and {counted(hidden, 'more reason')}: --json has all"] if hidden else lines
+    shown = [(f"{count:,}", f"because {_cut(reason)}") for reason, count in ordered[:MOST_REASONS]]
+    hidden = len(ordered) - len(shown)
+    more = [f"     and {counted(hidden, 'more reason')}: --json has all"] if hidden else []
+    return [line for count, reason in shown for line in _hanging(f"{count:>8} ", reason)] + more
 
 
 def rows_text(planned: Sequence[Planned]) -> list[str]:
     """Render a line a tile-year; of many only the first that would run."""
     if len(planned) <= MOST_ROWS:
-        return [_line(entry) for entry in planned]
+        return [_rows(planned)] if planned else []
     due = [entry for entry in planned if entry.state.value != "current"]
-    lines = [_line(entry) for entry in due[:MOST_ROWS]]
-    hidden = len(planned) - len(lines)
-    return [*lines, f"and {hidden:,} more, {len(due) - len(lines):,} of them to be made: --json has all"]
+    shown = due[:MOST_ROWS]
+    hidden = len(planned) - len(shown)
+    more = f"and {hidden:,} more, {len(due) - len(shown):,} of them to be made: --json has all"
+    return [*([_rows(shown)] if shown else []), more]
 
 
 def forecast_text(forecast: Forecast) -> str:
@@ -111,9 +130,17 @@ def forecast_text(forecast: Forecast) -> str:
     )
 
 
-def _line(entry: Planned) -> str:
-    reason = f" because {_cut('; '.join(entry.because))}" if entry.because else ""
-    return f"{entry.name:>14} {entry.year}  {entry.state.value}{reason}"
+def _rows(planned: Sequence[Planned]) -> str:
+    """Render a line a tile-year, the reason below itself where it is long."""
+    rows = [(entry.name, str(entry.year), entry.state.value, _cut("; ".join(entry.because))) for entry in planned]
+    if any(entry.because for entry in planned):
+        return table_text(("cell", "year", "state", "because"), rows, left=("cell", "state", "because"))
+    return table_text(("cell", "year", "state"), [row[:3] for row in rows], left=("cell", "state"))
+
+
+def _hanging(start: str, text: str) -> list[str]:
+    indent = " " * len(start)
+    return textwrap.wrap(text, line_width(), initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _cut(text: str) -> str:

@@ -55,9 +55,9 @@ from betaearth.storage.discretion import printable
 
 WARNINGS = (GranuleDropped, Notice, TileYearFailed)
 """Events that a log marks as warnings."""
-KEPT = "what is finished is kept"
+WHOLE = "nothing is left half-written"
 """What holds of any command that is interrupted."""
-GOES_ON = f"{KEPT}, and the same command makes the rest"
+GOES_ON = "what is finished is kept, and the same command makes the rest"
 """What holds of one that makes something, also of a tile-year, which begins anew."""
 
 _making = threading.Event()
@@ -123,7 +123,7 @@ def report_error(error: DataError | TransientError | ConfigError, code: int) -> 
 
 def report_interruption(code: int) -> None:
     """Say what remains of the work of a process that was ended: a sentence on a terminal, a JSON line elsewhere."""
-    message = GOES_ON if _making.is_set() else KEPT
+    message = GOES_ON if _making.is_set() else WHOLE
     if sys.stderr.isatty():
         sys.stderr.write(f"interrupted: {message}\n")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from betaearth.cli.table import table_text
 from betaearth.errors import DataError, TransientError
 from betaearth.pipeline.counting import counted
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from betaearth.pipeline.local import RunReport
     from betaearth.stac.publish import PublishReport
 
-MEGABYTE = 1e6
+KILOBYTE, MEGABYTE, GIGABYTE = 1e3, 1e6, 1e9
 NAMED = 10
 """Products that a message names."""
 FAILURES = 5
@@ -29,6 +30,7 @@ def run_row(report: RunReport) -> dict[str, Any]:
     """Describe a run as plain values."""
     return {
         "run": report.run,
+        "overview": report.overview,
         "made": [
             {
                 "cell": made.request.cell,
@@ -56,7 +58,8 @@ def run_text(report: RunReport) -> str:
     there, failed = len(report.skipped), len(report.failed)
     tally = f"{products:,} made, {empty:,} empty, {there:,} there already, {failed:,} failed"
     read = reading_text([made.reading for made in report.made])
-    return "; ".join(part for part in (tally, read, catalog) if part)
+    figure = f"overview: {report.overview}" if report.overview else ""
+    return "; ".join(part for part in (tally, read, catalog, figure) if part)
 
 
 def reading_text(readings: Sequence[Mapping[str, int]]) -> str:
@@ -74,6 +77,7 @@ def area_row(entry: AreaYear) -> dict[str, Any]:
         "skipped": entry.skipped,
         "manifest": str(entry.manifest_path),
         "embeddings": str(entry.embedding_path) if entry.embedding_path else None,
+        "overview": str(entry.overview_path) if entry.overview_path else None,
         "reading": dict(entry.manifest.reading),
     }
 
@@ -99,28 +103,29 @@ def estimate_text(estimates: Sequence[Estimate]) -> str:
     rows = [
         (
             str(entry.year),
-            str(entry.scenes),
-            str(entry.granules),
-            str(entry.files),
+            f"{entry.scenes:,}",
+            f"{entry.granules:,}",
+            f"{entry.files:,}",
             size_text(entry.bytes_),
-            str(entry.windows),
+            f"{entry.windows:,}",
             size_text(entry.output_bytes),
             duration_text(entry.seconds),
             entry.device,
         )
         for entry in estimates
     ]
-    widths = [max(map(len, column)) for column in zip(ESTIMATE_COLUMNS, *rows, strict=True)]
-    lines = [
-        "  ".join(word.rjust(width) for word, width in zip(row, widths, strict=True))
-        for row in (ESTIMATE_COLUMNS, *rows)
-    ]
-    return "\n".join([*lines, "all but the counts of scenes and granules is reckoned; nothing was written"])
+    table = table_text(ESTIMATE_COLUMNS, rows, left=("on",))
+    return f"{table}\nall but the counts of scenes and granules is reckoned; nothing was written"
 
 
 def size_text(size: int) -> str:
-    """Spell bytes for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / MEGABYTE:.1f} MB"
+    """Spell bytes for people: megabytes, but where those read as nothing or as a thousand."""
+    if 0 < size < KILOBYTE:
+        return f"{size} B"
+    if 0 < size < MEGABYTE / 20:
+        return f"{size / KILOBYTE:.1f} kB"
+    megabytes = f"{size / MEGABYTE:.1f}"
+    return f"{megabytes} MB" if float(megabytes) < 1000 else f"{size / GIGABYTE:.1f} GB"
 
 
 def duration_text(seconds: float) -> str:

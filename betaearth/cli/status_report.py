@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from betaearth.cli.report import duration_text
+from betaearth.cli.table import table_text
 from betaearth.cluster.board import region_words
 from betaearth.cluster.parts import State
+from betaearth.pipeline.counting import counted
 from betaearth.storage.discretion import printable
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ SHOWN = 20
 """Tile-years that are printed for people; --failed and --json list all."""
 ORDINARY = frozenset({"waiting", "semaphore", "starting"})
 """Reasons to wait that are no trouble."""
+LONG_LINE = 160
+"""Letters of a line in the list of runs: each run has one, whatever the terminal, so that tools for lines serve."""
 COLUMNS = ("run", "phase", "started", "took", "years", "region")
 
 
@@ -84,8 +88,7 @@ def run_text(status: RunStatus, lines: Mapping[str, Sequence[str]], *, failed: b
         "\n".join(
             [
                 _head(status),
-                *_counted("shards", Counter(status.shards.values())),
-                *_counted("tile-years", status.counts, _retried(status)),
+                *_counts(status),
                 *(f"  note: {note}" for note in status.notes),
                 *(line for step in status.steps for line in _step_lines(step, status.run)),
                 *(
@@ -131,16 +134,16 @@ def _said(reason: Reason) -> str:
     return reason.detail if reason.kind == "other" else reason.text
 
 
-def _counted(what: str, counts: Mapping[State, int], more: str = "") -> list[str]:
-    total = sum(counts.values())
-    if not total:
+def _counts(status: RunStatus) -> list[str]:
+    """Render how many shards and tile-years are in which state; states that nothing is in have no column."""
+    counts = {"shards": Counter(status.shards.values()), "tile-years": Counter(status.counts)}
+    there = {name: states for name, states in counts.items() if states.total()}
+    if not there:
         return []
-    states = ", ".join(f"{counts[state]:,} {state}" for state in State if counts.get(state))
-    return [f"{what:<10}  {total:,}: {states}{more}"]
-
-
-def _retried(status: RunStatus) -> str:
-    return f"; {status.retried:,} tried more than once" if status.retried else ""
+    shown = [state for state in State if any(states[state] for states in there.values())]
+    rows = [(name, f"{states.total():,}", *(f"{states[state]:,}" for state in shown)) for name, states in there.items()]
+    table = table_text(("", "all", *(state.value for state in shown)), rows, left=("",))
+    return [table, *([f"{counted(status.retried, 'tile-year')} tried more than once"] if status.retried else [])]
 
 
 def _step_lines(step: Step, run: str) -> list[str]:
@@ -208,11 +211,7 @@ def runs_text(parts: Sequence[Part], namespace: str) -> str:
         )
         for part in parts
     ]
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        for row in (COLUMNS, *rows)
-    )
+    return table_text(COLUMNS, rows, left={*COLUMNS} - {"took"}, width=LONG_LINE)
 
 
 def _clock(time: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from betaearth.cli.options import (
     DeviceOption,
+    JsonOption,
     ProductionWords,
     RefreshOption,
     SpacingOption,
@@ -23,6 +25,9 @@ from betaearth.cli.progress import progress
 from betaearth.cli.report import raise_worst_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from betaearth.errors import DataError, TransientError
     from betaearth.products.manifest import Manifest
 
 _WORD = re.compile(r"(?P<cell>[^/]+)/(?P<year>[0-9]{1,9})(/(?P<request>[0-9a-f]{12}))?")
@@ -53,10 +58,12 @@ def tile(
     production: ProductionWords,
     refresh: RefreshOption = False,
     verbose: VerboseOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make one tile-year and print its manifest, or several with one manifest a line. A workflow's pod runs this.
 
-    On a terminal the manifest of one tile-year is indented; whatever else reads it gets a manifest a line.
+    On a terminal the manifest of one tile-year is indented; whatever else reads it gets a manifest a line. With --json
+    it is one document in the end: `tile_years`, the manifests, and `failed`, the reasons.
     """
     from betaearth import wiring
     from betaearth.pipeline.batch import check_planned, run_batch
@@ -69,7 +76,12 @@ def tile(
     grid = wiring.grid_of(settings)
     asked = [(grid.cell(name.cell), check_year(name.year)) for name in named]
 
+    made: list[Manifest] = []
+
     def done(manifest: Manifest) -> None:
+        if as_json:
+            made.append(manifest)
+            return
         indent = 2 if len(asked) == 1 and sys.stdout.isatty() else None
         typer.echo(manifest.model_dump_json(indent=indent))
 
@@ -89,10 +101,22 @@ def tile(
         jobs = [tile_year(cell, year, model=model, source=source, options=options) for cell, year in asked]
         for job, name in zip(jobs, named, strict=True):
             check_planned(job, name.request)
-        if len(jobs) == 1:
+        failed: Mapping[str, DataError | TransientError] = {}
+        if len(jobs) == 1 and not as_json:
             done(make(jobs[0]))
         else:
-            raise_worst_of(run_batch(jobs, make, done=done, emit=emit))
+            failed = run_batch(jobs, make, done=done, emit=emit)
+    if as_json:
+        typer.echo(json.dumps(tiles_row(made, failed), indent=2))
+    raise_worst_of(failed)
+
+
+def tiles_row(made: Sequence[Manifest], failed: Mapping[str, DataError | TransientError]) -> dict[str, Any]:
+    """Describe what became of several tile-years as plain values."""
+    return {
+        "tile_years": [manifest.model_dump(mode="json") for manifest in made],
+        "failed": {name: str(error) for name, error in failed.items()},
+    }
 
 
 def tile_years_of(places: list[str]) -> list[Asked]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -18,8 +18,10 @@ from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED
 from betaearth.cli.options import JsonOption, settings_from
 from betaearth.cli.progress import progress
 from betaearth.errors import ConfigError
+from betaearth.events import ignore
 
 if TYPE_CHECKING:
+    from betaearth.training.config import TrainingConfig
     from betaearth.training.loop import TrainingReport
 
 STOP_S = 15.0
@@ -92,21 +94,39 @@ def train(
     SIGTERM and Ctrl-C end it after the step at work, with a checkpoint, and the same command goes on from there.
     Several GPUs: torchrun --nproc-per-node N --no-python betaearth train ...
     """
-    from betaearth.training.config_files import load_config
     from betaearth.training.dataset import Dataset
     from betaearth.training.loop import train as run_training
 
     settings_from()  # refuses misspelt ones, which would do nothing
-    asked = load_config(config, changes or ())
+    asked = load(config, changes or ())
     folder = data or asked.data
     if folder is None:
         raise ConfigError("which data? give --data DIR, as `betaearth dataset` makes it")
-    with progress(verbose=verbose) as emit, stopping() as stop:
+    shown = progress(verbose=verbose) if leads() else nullcontext(ignore)  # one process shows bars and log
+    with shown as emit, stopping() as stop:
         report = run_training(asked, Dataset.open(folder), out, resume=resume, stop=stop, emit=emit)
     if not report.finished:
         raise SystemExit(stop.code or TERMINATED)  # 0 where another process of torchrun's was told
     if leads():
         typer.echo(json.dumps(report_row(report), indent=2) if as_json else report_text(report))
+
+
+def load(config: str, changes: Sequence[str]) -> TrainingConfig:
+    """Read a configuration and change it as the command line says.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        typer.BadParameter: it is right, and a change is wrong.
+    """
+    from betaearth.training.config_files import load_config
+
+    try:
+        return load_config(config, changes)
+    except ConfigError as error:
+        if changes:
+            load_config(config, ())
+            raise typer.BadParameter(str(error), param_hint="--set") from error
+        raise
 
 
 def leads() -> bool:

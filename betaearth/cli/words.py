@@ -26,6 +26,7 @@ HELD = "--options"
 
 _BETWEEN = re.compile(r"[\s,]+")
 _SPAN = re.compile(r"(\d{4})-(\d{4})")
+_WHOLE = re.compile(r"-?[0-9]+")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -211,6 +212,8 @@ def _span(piece: str) -> list[str]:
     """List the years of `2017-2024`."""
     match = _SPAN.fullmatch(piece)
     if match is None:
+        if not _WHOLE.fullmatch(piece):
+            raise typer.BadParameter(f"--years {piece}: give years such as 2024, or a span of them such as 2021-2024")
         return [piece]
     first, last = int(match[1]), int(match[2])
     if first > last:

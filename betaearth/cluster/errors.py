@@ -121,7 +121,8 @@ def refusal_from(document: Mapping[str, Any], status: int) -> Refusal:
     ]
     message = str(document.get("message") or document.get("error") or document.get("reason") or "")
     said = quoted("; ".join([message, *(cause for cause in causes if cause.partition(": ")[2] not in message)]))
-    return Refusal(status, said, kind=str(details.get("kind", "")))
+    # Kubernetes and gRPC have a message; the JSON of another server, at a wrong address, mostly has other words.
+    return Refusal(status, said, kind=str(details.get("kind", "")), structured="message" in document)
 
 
 def quoted(said: str) -> str:

@@ -191,7 +191,22 @@ def test_a_dry_run_estimates_and_makes_nothing(flag: str, seam: Seam, betaearth:
     assert not seam.made
     header, row, legend = done.out.splitlines()
     assert [*header.split()][:3] == ["year", "scenes", "granules"]
-    assert row.split() == ["2024", "28", "140", "290", "612.0", "MB", "2268", "1.3", "GB", "1", "h", "23", "min", "cpu"]
+    assert row.split() == [
+        "2024",
+        "28",
+        "140",
+        "290",
+        "612.0",
+        "MB",
+        "2,268",
+        "1.3",
+        "GB",
+        "1",
+        "h",
+        "23",
+        "min",
+        "cpu",
+    ]
     assert "nothing was written" in legend
 
 

@@ -182,7 +182,7 @@ def test_an_interrupted_reproduction_promises_no_rest(
     monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
     monkeypatch.setattr("betaearth.pipeline.reproduce.reproduce", interrupted)
     code, _, err = run("reproduce", published.item, "--out", tmp_path)
-    assert (code, json.loads(err)["message"]) == (130, "what is finished is kept")
+    assert (code, json.loads(err)["message"]) == (130, "nothing is left half-written")
 
 
 def test_a_report_that_cannot_be_written_is_78(run: Run, published: Published, tmp_path: Path) -> None:

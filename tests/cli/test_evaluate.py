@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import NoReturn
@@ -90,7 +93,9 @@ def test_words_that_do_not_go_together_are_a_usage_error(
     ("words", "code", "said"),
     [
         (("--weights", "nothing"), 78, "neither a variant"),
-        (("--weights", "demo", "--set", "sed=1"), 78, "sed is no key; the nearest is seed"),
+        (("--weights", "demo", "--set", "sed=1"), 2, "sed is no key; the nearest is seed"),
+        (("--weights", "demo", "--set", "seed=-1"), 2, "seed"),
+        (("--weights", "a b=demo"), 2, "models.0.name"),
         (("--weights", "demo", "--set", "split=val"), 65, "no cell in its split val"),
         (("none.yaml",), 78, "none.yaml is not there"),
     ],
@@ -103,32 +108,62 @@ def test_what_cannot_be_evaluated_has_a_reason_and_a_code(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "code"),
+    [
+        ("models: [{weights: demo}]\n", ("--set", "probes.folds=1"), 2),
+        ("models: [{weights: demo}]\nprobes: {folds: 1}\n", (), 78),
+        ("models: [{weights: demo}]\nprobes: {folds: 1}\n", ("--set", "seed=1"), 78),
+        ("models: [{weights: demo}]\nprobes: {folds: 1}\n", ("--set", "probes.folds=0"), 78),
+    ],
+)
+def test_a_wrong_value_is_usage_where_it_stands_on_the_command_line(
+    text: str, words: tuple[str, ...], code: int, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "evaluation.yaml").write_text(text)
+    assert run(tmp_path / "evaluation.yaml", *words, "--data", data, "--out", tmp_path / "out") == code
+    assert "probes.folds" in capsys.readouterr().err
+
+
 def test_a_data_set_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--weights", "demo", "--data", tmp_path, "--out", tmp_path / "out") == 65
     assert "holds no data set" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "what"),
-    [
-        (("--weights", "demo"), "betaearth.evaluation.run.evaluate"),
-        (("--catalog", "x", "--targets", "y"), "betaearth.pipeline.catalog_evaluation.evaluate_catalog"),
-    ],
-)
-def test_an_interrupted_evaluation_promises_no_rest(
-    words: tuple[str, ...],
-    what: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_interrupted_catalog_promises_no_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
-    monkeypatch.setattr(what, interrupted)
-    assert run(*words, "--out", tmp_path / "out") == 130
-    assert json.loads(capsys.readouterr().err)["message"] == "what is finished is kept"
+    monkeypatch.setattr("betaearth.pipeline.catalog_evaluation.evaluate_catalog", interrupted)
+    assert run("--catalog", "x", "--targets", "y", "--out", tmp_path / "out") == 130
+    assert json.loads(capsys.readouterr().err)["message"] == "nothing is left half-written"
+
+
+def test_a_terminated_evaluation_goes_on_by_the_same_command(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = str(Path(sys.executable).parent / "betaearth")
+    words = ["--weights", "demo", "--data", str(data), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    words += ["--set", "experiments=[subsets]", "--set", "maps=0"]
+    hidden = tmp_path / ".out.unfinished"
+    with subprocess.Popen([script, "evaluate", *words], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline()]
+        while said[-1] and '"step": "chips"' not in said[-1]:
+            said.append(process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        process.wait(60)
+    assert process.returncode == 143
+    assert "the same command makes the rest" in rest
+    assert (hidden / "model-demo" / "chips.jsonl").is_file()
+    assert not (tmp_path / "out").exists()
+    assert run(*words) == 0
+    assert "what it finished is taken over" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_models_name_stands_before_its_weights() -> None:

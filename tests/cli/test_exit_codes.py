@@ -56,7 +56,7 @@ def test_an_interruption_is_a_line_of_the_log(code: int, capsys: pytest.CaptureF
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert (said["event"], said["level"], said["exit_code"]) == ("interrupted", "warning", code)
-    assert "what is finished is kept" in said["message"]
+    assert "nothing is left half-written" in said["message"]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -76,8 +76,8 @@ def test_what_does_not_go_on_promises_nothing(
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     assert guarded(command) == 130
     said = capsys.readouterr().err
-    assert "what is finished is kept" in said
-    assert ("and the same command makes the rest" in said) == bool(goes_on)
+    assert ("what is finished is kept, and the same command makes the rest" in said) == bool(goes_on)
+    assert ("nothing is left half-written" in said) != bool(goes_on)
 
 
 def test_an_interruption_is_a_sentence_on_a_terminal(
@@ -86,7 +86,7 @@ def test_an_interruption_is_a_sentence_on_a_terminal(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert guarded(raising(KeyboardInterrupt())) == 130  # type: ignore[arg-type]
     said = capsys.readouterr().err
-    assert said.startswith("interrupted: what is finished is kept")
+    assert said.startswith("interrupted: nothing is left half-written")
 
 
 def test_a_command_that_returns_is_done() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,10 +27,39 @@ def entry(number: int, state: State, *because: str, news: SourceNews | None = No
 
 def test_few_tile_years_have_a_line_each() -> None:
     text = plan_text([entry(1, State.MISSING), entry(2, State.STALE, "source a -> b"), entry(3, State.CURRENT)])
-    assert "433U_1R 2021  missing" in text
-    assert "433U_2R 2021  stale because source a -> b" in text
-    assert "433U_3R 2021  current" in text
+    assert text.splitlines()[:4] == [
+        "cell     year  state    because",
+        "433U_1R  2021  missing",
+        "433U_2R  2021  stale    source a -> b",
+        "433U_3R  2021  current",
+    ]
     assert "3 tile-years: 1 current, 1 missing, 1 stale" in text
+
+
+def test_a_plan_without_reasons_has_no_column_for_them() -> None:
+    assert plan_text([entry(1, State.MISSING)]).splitlines()[:2] == ["cell     year  state", "433U_1R  2021  missing"]
+    assert "no tile-years" in plan_text([])
+
+
+def test_years_are_counted_against_each_other() -> None:
+    planned = [replace(entry(number, State.MISSING), year=2021 + number % 2) for number in range(1, 1204)]
+    current = [replace(entry(number, State.CURRENT), year=2022) for number in range(1500, 1503)]
+    lines = plan_text([*planned, *current]).splitlines()
+    start = lines.index("year  missing  current    all")
+    assert lines[start + 1 : start + 4] == [
+        "2021      601        0    601",
+        "2022      602        3    605",
+        " all    1,203        3  1,206",
+    ]
+
+
+def test_long_reasons_go_on_below_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    reason = "selection.max_cloud 20.0 -> 10.0; weights aaaaaaaaaaaa -> bbbbbbbbbbbb; algorithm 1 -> 2"
+    text = plan_text([entry(1, State.STALE, reason)])
+    assert max(map(len, text.splitlines())) <= 80
+    told = "".join(line[22:] + " " for line in text.splitlines()[1:3])
+    assert told.split() == reason.split()
 
 
 def test_thousands_stay_readable() -> None:

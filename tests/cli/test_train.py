@@ -72,9 +72,11 @@ def test_sigterm_keeps_all_steps_and_the_same_command_goes_on(data: Dataset, tmp
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        (("--set=epochs=0",), 78, "epochs: Input should be greater than or equal to 1"),
+        (("--set=epochs=0",), 2, "epochs: Input should be greater than or equal to 1"),
+        (("--set=epoch=3",), 2, "did you mean epochs?"),
+        (("--set=epochs",), 2, "is not key=value"),
         (("--set=batch_size=64",), 78, "a batch of 64 chips"),
-        (("--set=crop=64",), 78, "crop 64 does not fit"),
+        (("--set=crop=64",), 78, "crop 64 does not fit into the smallest chip of"),
         (("--data=nowhere",), 65, "nowhere"),
         (("--set=device=cuda",), 78, "needs a GPU"),
     ],
@@ -91,8 +93,49 @@ def test_what_cannot_be_has_its_exit_code(
     app.command()(train)
     words_given = ["tiny", f"--data={data.folder}", f"--out={tmp_path / 'run'}", *changes(*OPTIONS), *given]
     assert guarded(lambda: app(words_given)) == code
-    assert words in capfd.readouterr().err
+    assert words in " ".join(capfd.readouterr().err.replace("\u2502", " ").split())  # a usage error stands in a box
     assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_file_is_no_matter_of_usage(data: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    from betaearth.cli.main import guarded
+    from betaearth.cli.train import train
+
+    app = typer.Typer(add_completion=False)
+    app.command()(train)
+    file = tmp_path / "mine.yaml"
+    file.write_text("epochs: 0\nmodels: [{name: mine, variant: tiny}]\n")
+    words = [str(file), f"--data={data.folder}", f"--out={tmp_path / 'run'}", "--set=crop=32"]
+    assert guarded(lambda: app(words)) == 78
+    assert "epochs: Input should be greater" in capfd.readouterr().err
+    assert guarded(lambda: app([str(tmp_path / "none.yaml"), f"--out={tmp_path / 'run'}", "--set=crop=32"])) == 78
+
+
+def test_only_the_first_process_shows_progress(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    from betaearth.cli.main import guarded
+    from betaearth.cli.train import train
+    from betaearth.events import Emit, Notice
+    from betaearth.training import loop
+
+    def told(*_: object, emit: Emit, **__: object) -> loop.TrainingReport:
+        emit(Notice("a step"))
+        return loop.TrainingReport(tmp_path, Position(5, 0), 5, None, {}, {})
+
+    monkeypatch.setattr(loop, "train", told)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    app = typer.Typer(add_completion=False)
+    app.command()(train)
+    for rank, shows in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        assert guarded(lambda: app(["tiny", f"--data={data.folder}", f"--out={tmp_path / 'run'}"])) == 0
+        out, err = capfd.readouterr()
+        assert (bool(out), bool(err)) == (shows, shows)
 
 
 def test_a_run_that_another_process_ended_is_no_success(

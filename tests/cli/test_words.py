@@ -130,6 +130,7 @@ def test_options_hold_nothing_else(held: str, betaearth: Command) -> None:
         pytest.param("plan", ("--years=2024", "--bbox", "1", "2"), id="a short list"),
         pytest.param("plan", ("--years=2024",), id="a lacking area"),
         pytest.param("plan", ("--years=2024-2020",), id="a span backwards"),
+        pytest.param("plan", ("--years=2021-20",), id="a span of no years"),
         pytest.param("run", (), id="a lacking option"),
         pytest.param("publish", ("--json=2",), id="a flag of a command of the catalog"),
     ],

@@ -295,6 +295,11 @@ class TestRefusals:
             with pytest.raises(error, match=f"namespace earth of .*{said}"):
                 call()
 
+    def test_a_stranger_at_the_address_is_no_cluster(self, cluster: Cluster, workflows: Workflows) -> None:
+        cluster.fail("", 404, body=b'{"error": "there is no such object"}')
+        with pytest.raises(ConfigError, match="check the address"):
+            workflows.get("r1")
+
     def test_an_unknown_status_passes_untouched(self, cluster: Cluster, workflows: Workflows) -> None:
         cluster.fail("", 418, body=b'{"message": "a teapot"}')
         with pytest.raises(Exception, match="teapot") as caught:

@@ -84,10 +84,11 @@ def wait_for_work(process: subprocess.Popen[bytes]) -> None:
 
 
 def rasters(store: Path) -> dict[str, str]:
+    """Digests of the products' files; the figure of a run is none, and lies under the name of its run."""
     return {
         str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(store.rglob("*"))
-        if path.suffix in {".tif", ".png"} and ".tmp" not in path.parts
+        if path.suffix in {".tif", ".png"} and not {".tmp", "runs"} & {*path.relative_to(store).parts}
     }
 
 
