@@ -32,7 +32,7 @@ IMAGE_FLAGS = $(if $(BASE_IMAGE),--build-arg 'BASE_IMAGE=$(BASE_IMAGE)') \
 BUILDER ?= $(shell docker info > /dev/null 2>&1 && echo docker || { command -v buildah > /dev/null && echo buildah; })
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish experiments soak viewer image image-test clean
+.PHONY: help install demo test lint format bench bench-model bench-read bench-area bench-seams bench-publish experiments soak viewer docs docs-links pictures image image-test clean
 
 help:  ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,15 @@ test: lint $(VIEWER)/node_modules/.package-lock.json  ## Lint, then run every te
 
 viewer: $(VIEWER)/node_modules/.package-lock.json  ## Build the viewer into betaearth/viewer, which is committed
 	$(NPM) run build
+
+docs: install  ## Build the documentation into docs/_build/html, without a network; a warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+
+docs-links: install  ## Ask every address that the documentation links whether it is there; needs a network
+	$(BIN)/python -m sphinx --builder linkcheck --quiet docs docs/_build/linkcheck
+
+pictures: install $(VIEWER)/node_modules/.package-lock.json  ## Make the pictures of the documentation anew, from a demo
+	$(BIN)/python docs/pictures.py
 
 # The lock file names the versions of everything, a browser for the tests among it.
 $(VIEWER)/node_modules/.package-lock.json: $(VIEWER)/package.json $(VIEWER)/package-lock.json $(VENV)/.installed
@@ -112,4 +121,4 @@ image-test: image  ## Build the image, then check it: not root, read-only, no ne
 	docker/test.sh '$(BUILDER)' '$(IMAGE)' $(VERSION)
 
 clean:  ## Remove the environments, caches and the demo's output
-	rm -rf $(VENV) $(PUBLISHED) $(VIEWER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis experiments-output $(call place,$(OUT))
+	rm -rf $(VENV) $(PUBLISHED) $(VIEWER)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis experiments-output docs/_build $(call place,$(OUT))

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from betaearth.cluster.options import ClusterOptions
@@ -33,6 +34,21 @@ NOT_OURS = frozenset({"BETAEARTH_SAMPLE_DATA"})
 """Names with our prefix that are no settings: the test suite's data folder."""
 NEAREST = 3
 """Variables that a message suggests for one that is unknown."""
+
+
+class AppOptions(BaseModel):
+    """How `betaearth app` works; nothing of it changes a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path = Path("outputs")
+    """Folder in which each visitor has one."""
+    at_once: int = Field(default=2, ge=1)
+    """Runs that work at the same time, and as many estimates; others wait."""
+    away_s: float = Field(default=60.0, ge=0.0)
+    """Seconds that a visitor may be gone before the work is ended."""
+    keep_gb: float = Field(default=20.0, gt=0.0)
+    """Gigabytes that the folders of all visitors may have: of those that nobody has, the first to be left make room."""
 
 
 class Settings(BaseSettings):
@@ -75,6 +91,9 @@ class Settings(BaseSettings):
     image: str | None = None
     """Container image with its digest that a pod runs; recorded in manifests."""
     cluster: ClusterOptions = Field(default_factory=ClusterOptions)
+    app: AppOptions = Field(default_factory=AppOptions)
+    max_output_mb: float = Field(default=3072.0, gt=0.0)
+    """Megabytes that a run of `betaearth app` may leave."""
 
     @property
     def production(self) -> ProductionOptions:
@@ -103,11 +122,18 @@ def load_settings(options: Mapping[str, object]) -> Settings:
     except SettingsError as error:
         raise ConfigError(f"settings are wrong: {error}: lists are written as JSON, such as [0, 3000]") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (got {problem['input']!r})"
-            for problem in error.errors()
-        )
-        raise ConfigError(f"settings are wrong: {problems}") from error
+        raise ConfigError(f"settings are wrong: {'; '.join(map(_problem, error.errors()))}") from error
+
+
+def _problem(problem: ErrorDetails) -> str:
+    """Say where something is wrong and how; the value is left out where the message of a whole group has it already."""
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return (
+        f"{where}: {message}"
+        if isinstance(problem["input"], Mapping)
+        else f"{where}: {message} (got {problem['input']!r})"
+    )
 
 
 def reject_unknown(environ: Iterable[str]) -> None:

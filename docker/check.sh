@@ -43,6 +43,8 @@ betaearth demo --out /tmp/demo > /tmp/demo.txt 2> /tmp/demo.log || {
 cat /tmp/demo.txt
 betaearth audit --store /tmp/demo > /dev/null || fail "the demo's catalog is not as it says"
 
+betaearth viewer /tmp/viewer > /dev/null && [ -s /tmp/viewer/index.html ] || fail "the viewer is not in the image"
+
 # A pod's own command, on one of the demo's cells and the imagery that was painted for it.
 BETAEARTH_CACHE=/tmp/demo/.cache betaearth tile 2705U_4199L 2021 --store /tmp/store --source synthetic --model demo \
     --spacing-km 2 > /dev/null || fail "betaearth tile ended with exit code $?"

@@ -19,6 +19,8 @@ from tests.charts.rendered import CHART
 
 FOLLOWS = frozenset({"BETAEARTH_IMAGE", "BETAEARTH_DEVICE", "BETAEARTH_CACHE"})
 """Settings that follow from other values: the image, GPUs or none, and where the cache is mounted."""
+APP = ("BETAEARTH_APP__", "BETAEARTH_MAX_OUTPUT_MB")
+"""Settings of the app, which no pod runs."""
 CREDENTIALS = frozenset({"BETAEARTH_CLUSTER__ARGO_TOKEN"})
 """Settings that no pod needs: the schema lets them pass, and the templates say where they belong."""
 TEXT = {"$ref": "#/definitions/setting"}
@@ -51,7 +53,9 @@ def settings_schema() -> Schema:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: each for name, each in properties.items() if name not in FOLLOWS},
+        "properties": {
+            name: each for name, each in properties.items() if name not in FOLLOWS and not name.startswith(APP)
+        },
     }
 
 

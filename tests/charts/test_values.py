@@ -11,7 +11,7 @@ import yaml
 
 from betaearth.settings import PREFIX, load_settings, variable_names
 from tests.charts.rendered import CHART, NAMES, SETTINGS, installed, rendered, the, workflow_pods
-from tests.charts.settings_schema import CREDENTIALS, FOLLOWS
+from tests.charts.settings_schema import APP, CREDENTIALS, FOLLOWS
 from tests.charts.values_table import in_readme, table_of
 
 VALUES = CHART / "values.yaml"
@@ -28,7 +28,8 @@ def test_that_the_schema_knows_every_setting() -> None:
     properties = SCHEMA["properties"]["settings"]
 
     assert properties["additionalProperties"] is False
-    assert set(properties["properties"]) == set(variable_names()) - FOLLOWS
+    of_app = {name for name in variable_names() if name.startswith(APP)}
+    assert set(properties["properties"]) == set(variable_names()) - FOLLOWS - of_app
     assert set(variable_names()) >= FOLLOWS | CREDENTIALS
 
 
