@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -179,7 +178,6 @@ def test_an_interrupted_reproduction_promises_no_rest(
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
     monkeypatch.setattr("betaearth.pipeline.reproduce.reproduce", interrupted)
     code, _, err = run("reproduce", published.item, "--out", tmp_path)
     assert (code, json.loads(err)["message"]) == (130, "nothing is left half-written")

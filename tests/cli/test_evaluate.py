@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import NoReturn
 
@@ -136,7 +135,6 @@ def test_an_interrupted_catalog_promises_no_rest(
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
     monkeypatch.setattr("betaearth.pipeline.catalog_evaluation.evaluate_catalog", interrupted)
     assert run("--catalog", "x", "--targets", "y", "--out", tmp_path / "out") == 130
     assert json.loads(capsys.readouterr().err)["message"] == "nothing is left half-written"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -72,7 +71,6 @@ def test_what_does_not_go_on_promises_nothing(
                 pass
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("betaearth.cli.progress._making", threading.Event())
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     assert guarded(command) == 130
     said = capsys.readouterr().err

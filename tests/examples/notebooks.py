@@ -121,12 +121,16 @@ def spelled(value: object) -> str:
 
 
 def environment(folder: Path, noted: Path) -> dict[str, str]:
-    """Make the kernel's environment: the guard, no settings, and a proxy that is not there for what is no Python."""
+    """Make the kernel's environment: the guard, no settings, and a proxy that is not there for what is no Python.
+
+    A kernel draws into the notebook, unless it inherits a backend: streamlit, once imported by other tests, leaves one.
+    """
     guard = folder / "guard"
     guard.mkdir(exist_ok=True)
     (guard / "sitecustomize.py").write_text(_GUARD)
     nowhere = "http://127.0.0.1:9"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BETAEARTH_")}
+    left_out = ("BETAEARTH_", "MPLBACKEND")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return inherited | {
         "PYTHONPATH": str(guard),
         "NOTED": str(noted),
