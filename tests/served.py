@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Answered:
 class Served:
     """An application at an address."""
 
-    application: Starlette
+    application: ASGIApp
     address: str = ""
     """`http://127.0.0.1:PORT`."""
     answered: list[Answered] = field(default_factory=list)
@@ -46,7 +45,7 @@ class Served:
 
 
 @contextmanager
-def served(application: Starlette) -> Iterator[Served]:
+def served(application: ASGIApp) -> Iterator[Served]:
     """Run an application in a thread while the context lasts."""
     wrapped = Served(application)
     server = uvicorn.Server(uvicorn.Config(wrapped, port=0, log_level="critical", lifespan="off"))

@@ -9,11 +9,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Serve, StartVisit
+from tests.browser.halting import halting
 from tests.browser.held import held
 from tests.browser.stores import Catalog
 
 SILENT_MS = 31_000
 """More than the page waits for a host that sends nothing."""
+WAIT_S = 60.0
+ARRIVING_MS = 300
+"""For what was sent to be in the page's hands: it then waits for the rest of the body, no more for an answer."""
 
 
 def test_other_years_do_not_keep_a_tile_from_being_drawn(visit: StartVisit, copy: Catalog, serve: Serve) -> None:
@@ -60,6 +64,32 @@ def test_a_raster_that_never_comes_is_told_in_words(visit: StartVisit, copy: Cat
     shown.error.get_by_role("button", name="Try again").click()
     shown.drawn("Similarity")
     expect(shown.error).to_be_hidden()
+
+
+def test_an_answer_that_stops_half_way_is_told_as_what_it_is(visit: StartVisit, copy: Catalog) -> None:
+    shown = visit()
+    shown.page.clock.install()
+    with halting(copy.folder, "embeddings.tif") as server:
+        shown.open(f"{server.address}#year=2021&item={copy.tile(2021).id}").drawn("PCA preview")
+        shown.tile.get_by_role("radio", name="Similarity", exact=True).check()
+        assert server.halted.wait(WAIT_S)
+        shown.page.wait_for_timeout(ARRIVING_MS)
+        shown.page.clock.fast_forward(SILENT_MS)
+        shown.settle("error")
+        expect(shown.error).to_contain_text("has sent nothing of embeddings.tif for 30 s")
+
+
+def test_a_layer_that_is_left_half_way_does_not_spoil_the_next(visit: StartVisit, copy: Catalog) -> None:
+    tile = copy.tile(2021)
+    shown = visit()
+    with halting(copy.folder, "embeddings.tif") as server:
+        shown.open(f"{server.address}#year=2021&item={tile.id}").drawn("PCA preview")
+        shown.tile.get_by_role("radio", name="Bands", exact=True).check()
+        assert server.halted.wait(WAIT_S)
+        shown.page.wait_for_timeout(ARRIVING_MS)
+        shown.layer("Similarity").use_pixel(40, 60).drawn("Similarity")
+        expect(shown.error).to_be_hidden()
+        assert shown.value(20, 20) == pytest.approx(tile.similarity(40, 60)[20, 20], abs=1e-4)
 
 
 def test_what_fails_of_a_year_that_was_left_is_nobody_s_matter(visit: StartVisit, copy: Catalog, serve: Serve) -> None:

@@ -1,9 +1,9 @@
 /** Reading JSON documents, with absolute addresses and errors in words. */
 
-import { Lru, Sharing, isAbort } from "./cache";
+import { Lru, Sharing } from "./cache";
 import { isObject } from "./fields";
-import { ViewerError, type StacAsset, type StacDocument, type StacLink } from "./model";
-import { ask, fileName, shown, trouble, unreachable } from "./requests";
+import { type StacAsset, type StacDocument, type StacLink } from "./model";
+import { ask, bytesOf, fileName, shown, trouble } from "./requests";
 
 /** Documents that are kept; those of a few blocks of Items. */
 const KEPT = 1000;
@@ -45,7 +45,7 @@ export async function fetchJson(url: string, signal?: AbortSignal): Promise<unkn
 /** Read JSON and the address that it came from in the end. */
 async function fetchValue(url: string, signal?: AbortSignal): Promise<[unknown, string]> {
   const response = await ask(url, { signal });
-  const text = await bodyOf(response, url);
+  const text = new TextDecoder().decode(await bytesOf(response, url));
   const type = response.headers.get("content-type") ?? "";
   if (/^\s*</.test(text)) {
     const page = /html/i.test(type + text.slice(0, 200)) ? "a web page" : "markup";
@@ -55,15 +55,6 @@ async function fetchValue(url: string, signal?: AbortSignal): Promise<[unknown, 
     return [JSON.parse(text), response.url || url];
   } catch {
     throw trouble(`${fileName(url)} is no valid JSON: it may be cut off.`, url, "malformed");
-  }
-}
-
-async function bodyOf(response: Response, url: string): Promise<string> {
-  try {
-    return await response.text();
-  } catch (error) {
-    if (error instanceof ViewerError || isAbort(error)) throw error;
-    throw unreachable(url);
   }
 }
 

@@ -1,8 +1,7 @@
 /** The preview of a tile, put back where it lies: a PNG has no place of its own. */
 
-import { isAbort } from "./cache";
-import { ViewerError, type Raster, type TileYear } from "./model";
-import { ask, trouble } from "./requests";
+import { type Raster, type TileYear } from "./model";
+import { ask, bytesOf, trouble } from "./requests";
 
 /** Longest edge of a preview, pixels; larger tiles are averaged by a whole factor until they fit. */
 const EDGE = 512;
@@ -35,11 +34,10 @@ export async function previewOf(tile: TileYear, signal: AbortSignal): Promise<Pr
 }
 
 async function picture(href: string, name: string, signal: AbortSignal): Promise<ImageBitmap> {
-  const response = await ask(href, { signal });
+  const bytes = await bytesOf(await ask(href, { signal }), href);
   try {
-    return await createImageBitmap(await response.blob());
-  } catch (error) {
-    if (error instanceof ViewerError || isAbort(error)) throw error;
+    return await createImageBitmap(new Blob([bytes]));
+  } catch {
     throw trouble(`The preview of ${name} is not a picture; try Bands.`, href, "malformed");
   }
 }

@@ -1,8 +1,7 @@
 /** Parts of a file over HTTP, as a TIFF reader asks for them. */
 
-import { isAbort } from "./cache";
-import { ViewerError } from "./model";
-import { ask, fileName, shown, trouble, unreachable } from "./requests";
+import { Sharing } from "./cache";
+import { ask, bytesOf, fileName, joined, shown, trouble } from "./requests";
 
 /** Bytes that are read at the start of a file, and at least at once: the directories of a COG lie together. */
 const HEAD = 64 * 1024;
@@ -18,7 +17,8 @@ export interface Slice {
 export class RangeSource {
   /** Of the whole file, where a host tells it. */
   fileSize: number | null = null;
-  private pages = new Map<number, Promise<ArrayBuffer>>();
+  private readonly pages = new Map<number, ArrayBuffer>();
+  private readonly reading = new Sharing<ArrayBuffer>();
   private whole: ArrayBuffer | null = null;
 
   constructor(readonly url: string) {}
@@ -65,20 +65,21 @@ export class RangeSource {
       // A page that is not full is the last one.
       if (pages[pages.length - 1].byteLength < HEAD) break;
     }
-    const joined = pages.length === 1 ? pages[0] : joinedBytes(pages);
+    const bytes = pages.length === 1 ? pages[0] : joined(pages.map((data) => new Uint8Array(data))).buffer;
     const start = offset - first * HEAD;
-    if (start >= joined.byteLength) throw this.cutOff(offset + length);
-    return joined.slice(start, start + length);
+    if (start >= bytes.byteLength) throw this.cutOff(offset + length);
+    return bytes.slice(start, start + length);
   }
 
-  private page(page: number, signal?: AbortSignal): Promise<ArrayBuffer> {
-    let data = this.pages.get(page);
-    if (data === undefined) {
-      data = this.request(page * HEAD, HEAD, signal);
+  private async page(page: number, signal?: AbortSignal): Promise<ArrayBuffer> {
+    const known = this.pages.get(page);
+    if (known !== undefined) return known;
+    const read = async () => {
+      const data = await this.request(page * HEAD, HEAD, signal);
       this.pages.set(page, data);
-      data.catch(() => this.pages.delete(page));
-    }
-    return data;
+      return data;
+    };
+    return this.reading.join(String(page), read, signal);
   }
 
   private async request(offset: number, length: number, signal?: AbortSignal): Promise<ArrayBuffer> {
@@ -89,9 +90,9 @@ export class RangeSource {
       this.whole = await this.shortFile(response);
       return this.whole.slice(offset, offset + length);
     }
-    const data = await this.bytes(response);
+    const { buffer } = await bytesOf(response, this.url);
     this.note(response.headers.get("content-range"), offset);
-    return data.slice(0, length);
+    return buffer.slice(0, length);
   }
 
   /** Take what a host says of a part; one that is not exposed to pages of other origins is null. */
@@ -106,30 +107,11 @@ export class RangeSource {
 
   private async shortFile(response: Response): Promise<ArrayBuffer> {
     const size = response.headers.get("content-length");
-    if (size !== null && Number(size) <= SHORT) return this.bytes(response);
+    if (size !== null && Number(size) <= SHORT) return (await bytesOf(response, this.url)).buffer;
     void response.body?.cancel().catch(() => undefined);
     const message =
       `The server of ${shown(this.url)} sends the whole file and not the part that was asked for: ` +
       "it has to answer to ranges (HTTP 206), as `betaearth serve` and object stores do.";
     throw trouble(message, this.url, "unranged");
   }
-
-  private async bytes(response: Response): Promise<ArrayBuffer> {
-    try {
-      return await response.arrayBuffer();
-    } catch (error) {
-      if (error instanceof ViewerError || isAbort(error)) throw error;
-      throw unreachable(this.url);
-    }
-  }
-}
-
-function joinedBytes(parts: ArrayBuffer[]): ArrayBuffer {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let place = 0;
-  for (const part of parts) {
-    joined.set(new Uint8Array(part), place);
-    place += part.byteLength;
-  }
-  return joined.buffer;
 }

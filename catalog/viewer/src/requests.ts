@@ -34,7 +34,7 @@ export function trouble(message: string, url: string, kind: ViewerError["kind"])
 /**
  * Ask for an address.
  *
- * @returns an answer whose status says that it worked; its body fails with a ViewerError where it stops coming
+ * @returns an answer whose status says that it worked; `bytesOf` reads its body
  * @throws ViewerError otherwise, also where no answer comes in time; the AbortError of the signal
  */
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
@@ -50,6 +50,37 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Response
     throw refusal(url, response.status);
   }
   return patience.watch(response, () => silent(url));
+}
+
+/**
+ * Read the body of an answer.
+ *
+ * It is read piece by piece: a browser that reads it whole makes one error of everything that its stream fails with, so
+ * that work that was given up would look like a host that is down.
+ *
+ * @throws ViewerError: it stops coming; the AbortError of the signal
+ */
+export async function bytesOf(response: Response, url: string): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = response.body?.getReader();
+  const parts: Uint8Array[] = [];
+  try {
+    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) parts.push(part.value);
+  } catch (error) {
+    if (error instanceof ViewerError || isAbort(error)) throw error;
+    throw unreachable(url);
+  }
+  return joined(parts);
+}
+
+/** Put pieces of bytes together. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let place = 0;
+  for (const part of parts) {
+    whole.set(part, place);
+    place += part.byteLength;
+  }
+  return whole;
 }
 
 async function answered(url: string, init: RequestInit, patience: Patience): Promise<Response> {
@@ -70,7 +101,7 @@ function silent(url: string): ViewerError {
 }
 
 /** A browser does not tell a host that is down from one that does not allow this page to read it. */
-export function unreachable(url: string): ViewerError {
+function unreachable(url: string): ViewerError {
   const host = new URL(url).host;
   const why =
     "the network or the server may be down, or the server does not allow pages of other origins to read it (CORS)";

@@ -26,3 +26,13 @@ it("another part than the one that was asked for is refused", async () => {
     message: `The server of ${address} sent the bytes from 1010 on, and not those from 1000 on: it has to answer to ranges as they are asked.`,
   });
 });
+
+it("a page that one gave up is read anew by the other who wants it", async () => {
+  const source = new RangeSource(host.file("/part.tif", "int8.tif"));
+  const leaving = new AbortController();
+  const first = source.fetch([{ offset: 0, length: 16 }], leaving.signal);
+  const second = source.fetch([{ offset: 16, length: 16 }], new AbortController().signal);
+  leaving.abort();
+  await expect(first).rejects.toMatchObject({ name: "AbortError" });
+  expect(Buffer.compare(Buffer.from((await second)[0]!), data("int8.tif").subarray(16, 32))).toBe(0);
+});

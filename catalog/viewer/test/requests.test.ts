@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vite
 
 import { ViewerError } from "../src/model";
 import { PATIENCE_MS } from "../src/patience";
-import { ask } from "../src/requests";
+import { ask, bytesOf } from "../src/requests";
 
 let server: Server;
 let origin = "";
@@ -57,7 +57,7 @@ it("a host that does not answer is given up, in words", async () => {
 it("so is one that stops in the middle", async () => {
   behave = (response) => response.writeHead(200, { "content-length": 100 }).write("{");
   const response = await ask(`${origin}/catalog.json`);
-  const failed = failure(response.text());
+  const failed = failure(bytesOf(response, response.url));
   vi.advanceTimersByTime(PATIENCE_MS + 1);
   expect((await failed).message).toMatch(/has sent nothing of catalog\.json/);
 });
