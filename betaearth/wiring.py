@@ -13,8 +13,10 @@ from betaearth.grid.majortom import Cell, MajorTomGrid
 from betaearth.grid.osm import osm_area
 from betaearth.grid.region import Region
 from betaearth.inference.annual import check_inputs, default_together
+from betaearth.inference.fetching import on_this_machine, repository_of
 from betaearth.inference.transfer import Report
 from betaearth.nn.variants import Family, Variant, named_variant
+from betaearth.nn.weight_files import find_weights
 from betaearth.pipeline.given_geojson import geojson_name, is_text, parsed_geojson, path_of, scheme_of
 from betaearth.pipeline.options import ProductionOptions
 from betaearth.scenes.http import Client
@@ -89,6 +91,19 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     if workshop.source.synthetic:
         emit(Notice(f"imagery is made up: {workshop.source.title}"))
     return workshop
+
+
+def check_named(settings: Settings) -> None:
+    """Refuse names that mean nothing, as far as this machine alone can tell; for what runs long before it needs them.
+
+    Raises:
+        ConfigError: there can be no such source, or no such weights.
+    """
+    open_source(settings.source, cache=settings.cache, reading=settings.reading, s3=settings.s3)
+    if on_this_machine(settings.model):
+        find_weights(settings.model)
+    else:
+        repository_of(settings.model)
 
 
 def _caveat(variant: Variant) -> str | None:

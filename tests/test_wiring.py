@@ -15,7 +15,7 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.pipeline.job import variant_record
 from betaearth.settings import Settings, load_settings
-from betaearth.wiring import geojson_document, grid_of, means_of, open_workshop, region_of
+from betaearth.wiring import check_named, geojson_document, grid_of, means_of, open_workshop, region_of
 from tests.s3_server import owner_client
 from tests.weights_server import WeightsServer
 
@@ -54,6 +54,27 @@ def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
     assert len(notices) == len(events) == 2
     assert "trained on a SYNTHETIC Earth" in notices[0]
     assert "imagery is made up" in notices[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param({"source": "ftp://x"}, "ftp://x is no source", id="source of no kind"),
+        pytest.param({"source": "none.json"}, "none.json is not a file", id="items that are not there"),
+        pytest.param({"model": "resnet"}, "neither a variant", id="no variant"),
+        pytest.param({"model": "./none.pt"}, "no such file or folder", id="weights that are not there"),
+        pytest.param({"model": "pyproject.toml"}, "not a file of weights", id="a file that is none"),
+    ],
+)
+def test_names_that_mean_nothing_are_refused_before_they_are_needed(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_named(load_settings({"source": "synthetic", "model": "demo"} | given))
+
+
+@pytest.mark.parametrize("model", ["demo", "robust", "someone/else"])
+def test_names_are_taken_as_they_are_without_a_network(model: str, hub: WeightsServer) -> None:
+    check_named(load_settings({"source": "planetary-computer", "model": model}))
+    assert hub.asked == []
 
 
 def test_a_pin_that_cannot_be_kept_stops_a_run(settings: Settings) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +58,17 @@ def test_nothing_else_is(address: str, made: Path, path: str) -> None:
     answer = httpx.get(f"{address}/{path.format(token=made.name, area=SMALL.name)}")
     assert answer.status_code == 404
     assert b"secret" not in answer.content
+
+
+def test_an_owner_who_names_no_source_learns_it_at_the_start(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "betaearth", "app", "--port", "0", "--no-open", "--output-dir", str(tmp_path)]
+    done = subprocess.run(
+        words,
+        env=os.environ | {"BETAEARTH_SOURCE": "ftp://x"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "ftp://x is no source" in done.stderr
