@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from betaearth.cli.commands import spelled_out
 from betaearth.cli.options import (
     AreaWords,
     DeviceOption,
@@ -16,7 +17,6 @@ from betaearth.cli.options import (
     VerboseOption,
     YearsOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.progress import progress
 from betaearth.cli.report import area_row, area_text, estimate_row, estimate_text

@@ -16,6 +16,7 @@ from betaearth.cli.cluster_options import (
     WaitOption,
     left_to_cluster,
 )
+from betaearth.cli.commands import spelled_out
 from betaearth.cli.options import (
     DeviceOption,
     JsonOption,
@@ -27,7 +28,6 @@ from betaearth.cli.options import (
     VerboseOption,
     YearsOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.submit_words import area_words, option_words, tell_size, warn_of_unsent
 from betaearth.pipeline.limits import LARGEST_SHARD, MOST_TILES_PER_POD

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from betaearth.cli.commands import VariadicCommand, spelled_out
 from betaearth.cli.dataset_options import (
     NeedOption,
     OutOption,
@@ -29,10 +30,8 @@ from betaearth.cli.dataset_report import shown
 from betaearth.cli.options import (
     JsonOption,
     RegionWords,
-    VariadicCommand,
     YearsOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.progress import progress
 from betaearth.cli.usage import settings_of_options, usage_errors

@@ -32,9 +32,9 @@ from betaearth.cli import (
     train,
     viewer,
 )
+from betaearth.cli.commands import ProductionCommand, VariadicCommand
 from betaearth.cli.ending import ending_in_time, leave
 from betaearth.cli.exit_codes import INTERRUPTED, TERMINATED, UNPLANNED, exit_code, missing_extra
-from betaearth.cli.options import ProductionCommand, VariadicCommand
 from betaearth.errors import ConfigError, DataError, TransientError
 
 HELP = """From a region and some years to a STAC catalog of 10 m, 64-dimensional Earth embeddings.

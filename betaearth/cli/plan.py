@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from betaearth.cli.commands import spelled_out
 from betaearth.cli.options import (
     JsonOption,
     ProductionWords,
@@ -19,7 +20,6 @@ from betaearth.cli.options import (
     StoreOption,
     YearsOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.plan_report import forecast_text, plan_row, plan_text
 from betaearth.cli.produce import task_of

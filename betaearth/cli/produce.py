@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from betaearth.cli.commands import spelled_out
 from betaearth.cli.options import (
     DeviceOption,
     JsonOption,
@@ -21,7 +22,6 @@ from betaearth.cli.options import (
     VerboseOption,
     YearsOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.progress import progress, remark
 from betaearth.cli.report import raise_worst, run_row, run_text, unchecked_text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from betaearth.cli.commands import spelled_out
 from betaearth.cli.options import (
     DeviceOption,
     JsonOption,
@@ -19,7 +20,6 @@ from betaearth.cli.options import (
     StoreOption,
     VerboseOption,
     settings_from,
-    spelled_out,
 )
 from betaearth.cli.progress import progress
 from betaearth.cli.report import raise_worst_of

@@ -1,9 +1,8 @@
-"""`import betaearth` and `betaearth --help` stay light and quick."""
+"""`import betaearth` and `betaearth --help` stay light, and so quick."""
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +10,20 @@ from pathlib import Path
 import pytest
 
 HEAVY = ("torch", "rasterio", "pystac", "pyproj", "shapely", "numpy", "boto3", "huggingface_hub", "transformers")
+MOST_MODULES = 600
+"""Python itself, typer with rich, and our own words."""
 SCRIPT = Path(sys.executable).parent / "betaearth"
 
 
-def modules_after(code: str) -> set[str]:
+def loaded_by(code: str) -> list[str]:
     program = f"{code}\nimport json, sys\nsys.stdout.write('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return names
+
+
+def modules_after(code: str) -> set[str]:
+    return {name.partition(".")[0] for name in loaded_by(code)}
 
 
 @pytest.mark.parametrize(
@@ -35,16 +41,10 @@ def test_nothing_heavy_is_imported(code: str) -> None:
     assert modules_after(code).isdisjoint(HEAVY)
 
 
-def test_help_takes_less_than_half_a_second_of_cpu() -> None:
-    subprocess.run([SCRIPT, "--help"], capture_output=True, check=True)  # byte-compiles on a fresh checkout
-    spent = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert "STAC catalog" in done.stdout
-    assert min(spent) < 0.5
+def test_help_loads_few_modules() -> None:
+    """Seconds depend on what else the machine does; what is loaded takes most of them."""
+    loaded = loaded_by("from betaearth.cli.main import app, guarded\nguarded(lambda: app(['--help']))")
+    assert len(loaded) < MOST_MODULES
 
 
 def test_betaearth_generate_is_betaearth_generate() -> None:
