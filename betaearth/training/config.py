@@ -40,6 +40,8 @@ class CurriculumConfig(Options):
     """Share of the run from which the chance is `drop`; in between it grows linearly."""
     drop: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Chance that an input is withheld. At least one always stays."""
+    withhold_s2: Share = 0.0
+    """Chance that all of Sentinel-2 is withheld at once, as cloud does, beside `drop` and growing as it does."""
     withhold_date: Share = 0.1
     """Chance that the day of the year is withheld, throughout the run."""
 
@@ -48,6 +50,11 @@ class CurriculumConfig(Options):
         if self.start > self.full:
             raise ValueError(f"start {self.start} lies after full {self.full}: inputs are withheld from start to full")
         return self
+
+    @property
+    def withholds_inputs(self) -> bool:
+        """Whether any input is ever withheld."""
+        return max(self.drop, self.withhold_s2) > 0
 
 
 class ModelConfig(Options):
@@ -113,7 +120,7 @@ class ModelConfig(Options):
     @property
     def any_subset(self) -> bool:
         """Whether it is made for any subset of its inputs."""
-        return self.family is Family.RGB_ONLY or (self.curriculum is not None and self.curriculum.drop > 0)
+        return self.family is Family.RGB_ONLY or (self.curriculum is not None and self.curriculum.withholds_inputs)
 
     @field_validator("variant")
     @classmethod

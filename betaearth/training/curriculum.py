@@ -16,6 +16,9 @@ from torch import Tensor
 from betaearth.scenes.model import Sensor
 from betaearth.training.config import CurriculumConfig
 
+OPTICAL = (Sensor.S2_L1C, Sensor.S2_L2A)
+"""Inputs that are the same scene, and under the same cloud."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -32,6 +35,20 @@ class View:
         return torch.stack(list(self.present.values())).any(dim=0)
 
 
+def reached(config: CurriculumConfig, progress: float) -> float:
+    """Return how much of what will be withheld in the end is withheld now, 0..1.
+
+    Args:
+        config: from when to when it grows.
+        progress: share of the run that is done, 0..1.
+    """
+    if progress < config.start:
+        return 0.0
+    if progress >= config.full:
+        return 1.0
+    return (progress - config.start) / (config.full - config.start)
+
+
 def drop_chance(config: CurriculumConfig | None, progress: float) -> float:
     """Return the chance that an input is withheld.
 
@@ -39,11 +56,7 @@ def drop_chance(config: CurriculumConfig | None, progress: float) -> float:
         config: None withholds nothing.
         progress: share of the run that is done, 0..1.
     """
-    if config is None or progress < config.start:
-        return 0.0
-    if progress >= config.full:
-        return config.drop
-    return config.drop * (progress - config.start) / (config.full - config.start)
+    return 0.0 if config is None else config.drop * reached(config, progress)
 
 
 def view(
@@ -65,15 +78,28 @@ def view(
     """
     if config is None:
         return View(dict(present), torch.ones(len(places), dtype=torch.bool))
-    chance = drop_chance(config, progress)
+    chance, clouded = drop_chance(config, progress), config.withhold_s2 * reached(config, progress)
+    optical = np.array([sensor in OPTICAL for sensor in present])
     there = np.stack([mask.cpu().numpy() for mask in present.values()], axis=1)
     kept, dated = np.empty_like(there), np.empty(len(places), dtype=bool)
     for i, place in enumerate(places):
         rng = np.random.default_rng([*key, place])
-        kept[i] = kept_of(there[i], chance, rng)
+        under_cloud = clouded > 0 and rng.random() < clouded  # configurations without it draw as they always did
+        kept[i] = kept_of(unclouded(there[i], optical) if under_cloud else there[i], chance, rng)
         dated[i] = rng.random() >= config.withhold_date
     masks = {sensor: torch.from_numpy(kept[:, i].copy()) for i, sensor in enumerate(present)}
     return View(masks, torch.from_numpy(dated))
+
+
+def unclouded(there: np.ndarray, optical: np.ndarray) -> np.ndarray:
+    """Take away what cloud hides, unless it is all that there is.
+
+    Args:
+        there: (sensor,) bool.
+        optical: (sensor,) bool, which ones cloud hides.
+    """
+    rest: np.ndarray = there & ~optical
+    return rest if rest.any() else there
 
 
 def kept_of(there: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,8 @@ from betaearth.training.curriculum import drop_chance, view
 
 CONFIG = CurriculumConfig()
 COUNT = 4000
+DRAWN, DATED = {"s2_l2a": 2065, "s2_l1c": 2032, "s1": 2128, "dem": 2069}, 3581
+"""Chips that keep each input, and their date, as drawn when the demo weights were trained."""
 ALL = {sensor: torch.ones(COUNT, dtype=torch.bool) for sensor in Sensor}
 
 
@@ -55,6 +57,41 @@ def test_draws_depend_on_the_key_and_the_place_alone() -> None:
     whole = masks(range(64), (7, 1))
     assert torch.equal(torch.cat([masks(range(32), (7, 1)), masks(range(32, 64), (7, 1))], dim=1), whole)
     assert not torch.equal(masks(range(64), (7, 2)), whole)
+
+
+def test_cloud_takes_both_products_of_sentinel_2_and_nothing_else() -> None:
+    config = CurriculumConfig(start=0, full=0, drop=0, withhold_s2=0.3)
+    assert config.withholds_inputs
+    seen = view(config, ALL, range(COUNT), progress=0.5, key=(0, 0)).present
+    assert torch.equal(seen[Sensor.S2_L1C], seen[Sensor.S2_L2A])
+    assert float(seen[Sensor.S2_L2A].float().mean()) == pytest.approx(0.7, abs=0.03)
+    assert bool(seen[Sensor.S1].all() and seen[Sensor.DEM].all())
+
+
+def test_cloud_grows_with_the_curriculum() -> None:
+    config = CurriculumConfig(start=0.2, full=0.6, drop=0, withhold_s2=0.8)
+
+    def hidden(progress: float) -> float:
+        seen = view(config, ALL, range(COUNT), progress=progress, key=(0, 0))
+        return 1 - float(seen.present[Sensor.S2_L1C].float().mean())
+
+    assert hidden(0.1) == 0
+    assert hidden(0.4) == pytest.approx(0.4, abs=0.03)
+    assert hidden(0.6) == pytest.approx(0.8, abs=0.03)
+
+
+def test_cloud_does_not_take_all_that_there_is() -> None:
+    config = CurriculumConfig(start=0, full=0, drop=0.5, withhold_s2=1.0)
+    optical = {Sensor.S2_L1C: torch.tensor([True, False]), Sensor.S2_L2A: torch.tensor([False, True])}
+    seen = view(config, optical, (0, 1), progress=1.0, key=(0, 0))
+    assert seen.seen.tolist() == [True, True]
+
+
+def test_without_cloud_the_draws_are_those_of_the_demo_weights() -> None:
+    """They learned before there was cloud: the documented commands still give them."""
+    seen = view(CurriculumConfig(), ALL, range(COUNT), progress=1.0, key=(1, 2))
+    counts = {str(sensor): int(mask.sum()) for sensor, mask in seen.present.items()}
+    assert (counts, int(seen.dated.sum())) == (DRAWN, DATED)
 
 
 def test_without_a_curriculum_all_is_there() -> None:
