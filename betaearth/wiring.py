@@ -93,7 +93,7 @@ def open_workshop(settings: Settings, emit: Emit) -> Workshop:
     return workshop
 
 
-def check_named(settings: Settings) -> None:
+def check_source_and_model(settings: Settings) -> None:
     """Refuse names that mean nothing, as far as this machine alone can tell; for what runs long before it needs them.
 
     Raises:

@@ -15,7 +15,7 @@ from betaearth.errors import ConfigError, DataError
 from betaearth.events import Downloading, Event, Notice
 from betaearth.pipeline.job import variant_record
 from betaearth.settings import Settings, load_settings
-from betaearth.wiring import check_named, geojson_document, grid_of, means_of, open_workshop, region_of
+from betaearth.wiring import check_source_and_model, geojson_document, grid_of, means_of, open_workshop, region_of
 from tests.s3_server import owner_client
 from tests.weights_server import WeightsServer
 
@@ -68,12 +68,15 @@ def test_a_run_fetches_its_weights_and_says_so_in_the_manifest(
 )
 def test_names_that_mean_nothing_are_refused_before_they_are_needed(given: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        check_named(load_settings({"source": "synthetic", "model": "demo"} | given))
+        check_source_and_model(load_settings({"source": "synthetic", "model": "demo"} | given))
 
 
 @pytest.mark.parametrize("model", ["demo", "robust", "someone/else"])
-def test_names_are_taken_as_they_are_without_a_network(model: str, hub: WeightsServer) -> None:
-    check_named(load_settings({"source": "planetary-computer", "model": model}))
+def test_names_are_taken_as_they_are_and_nobody_is_asked(
+    model: str, hub: WeightsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("somebody was asked"))
+    check_source_and_model(load_settings({"source": "planetary-computer", "model": model}))
     assert hub.asked == []
 
 

@@ -8,7 +8,7 @@ from betaearth.cli.ending import leave, longer_grace
 from betaearth.cli.main import guarded
 from betaearth.cli.serve import listener_at, name_of, show
 from betaearth.settings import load_settings
-from betaearth.wiring import check_named
+from betaearth.wiring import check_source_and_model
 
 ENDING_S = 10.0
 """Time that the server gets after SIGTERM to end the work of its visitors."""
@@ -23,11 +23,11 @@ def serve_app() -> None:
     """Serve the app until interrupted; its address goes to stdout.
 
     Raises:
-        ConfigError: the settings are wrong, as is a source or a network that they name; or the port is taken.
+        ConfigError: the settings are wrong, or name a source or a network that cannot be; or the port is taken.
     """
     from betaearth.app.server import application, run_server
 
-    check_named(load_settings({}))
+    check_source_and_model(load_settings({}))
     host, port, opening = sys.argv[1:]
     made = application()
     with listener_at(host, int(port)) as listener, longer_grace(ENDING_S):

@@ -18,6 +18,8 @@ ARCHITECTURES = (*VARIANTS, TINY)
 COARSEST = 32
 """Pixels that one token of the networks' last stage stands for: edges of crops are multiples of it."""
 
+OPTICAL = frozenset({Sensor.S2_L1C, Sensor.S2_L2A})
+"""Inputs that are of the same scene, and so under the same cloud."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -37,11 +39,12 @@ class CurriculumConfig(Options):
     start: Share = 0.15
     """Share of the run until which every input is there."""
     full: Share = 0.65
-    """Share of the run from which the chance is `drop`; in between it grows linearly."""
+    """Share of the run from which the chances are `drop` and `withhold_s2`; in between they grow linearly."""
     drop: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Chance that an input is withheld. At least one always stays."""
-    withhold_s2: Share = 0.0
-    """Chance that all of Sentinel-2 is withheld at once, as cloud does, beside `drop` and growing as it does."""
+    withhold_s2: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance that all of Sentinel-2 is withheld at once, as cloud does, beside `drop` and growing as it does. It alone
+    makes no network for any subset of its inputs: the two products of Sentinel-2 come and go together."""
     withhold_date: Share = 0.1
     """Chance that the day of the year is withheld, throughout the run."""
 
@@ -50,11 +53,6 @@ class CurriculumConfig(Options):
         if self.start > self.full:
             raise ValueError(f"start {self.start} lies after full {self.full}: inputs are withheld from start to full")
         return self
-
-    @property
-    def withholds_inputs(self) -> bool:
-        """Whether any input is ever withheld."""
-        return max(self.drop, self.withhold_s2) > 0
 
 
 class ModelConfig(Options):
@@ -120,7 +118,7 @@ class ModelConfig(Options):
     @property
     def any_subset(self) -> bool:
         """Whether it is made for any subset of its inputs."""
-        return self.family is Family.RGB_ONLY or (self.curriculum is not None and self.curriculum.withholds_inputs)
+        return self.family is Family.RGB_ONLY or (self.curriculum is not None and self.curriculum.drop > 0)
 
     @field_validator("variant")
     @classmethod
@@ -161,6 +159,8 @@ class ModelConfig(Options):
     def _wrong_beginning(self) -> list[str]:
         """List what does not fit together in how it begins and what learns."""
         wrong = []
+        if self.curriculum and self.curriculum.withhold_s2 and {*self.sensors} <= OPTICAL:
+            wrong.append("curriculum.withhold_s2 means nothing to a network of Sentinel-2 alone")
         if self.init is None and self.trainable == "head" and self.family is not Family.DINOV3:
             wrong.append("trainable: head freezes the pyramids, so give the weights that they come from as init")
         if self.init is None and self.fusion == "fresh":

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor
 
 from betaearth.scenes.model import Sensor
-from betaearth.training.config import CurriculumConfig
-
-OPTICAL = (Sensor.S2_L1C, Sensor.S2_L2A)
-"""Inputs that are the same scene, and under the same cloud."""
+from betaearth.training.config import OPTICAL, CurriculumConfig
 
 
 @dataclass(frozen=True)
@@ -35,18 +32,19 @@ class View:
         return torch.stack(list(self.present.values())).any(dim=0)
 
 
-def reached(config: CurriculumConfig, progress: float) -> float:
-    """Return how much of what will be withheld in the end is withheld now, 0..1.
+def grown(most: float, config: CurriculumConfig, progress: float) -> float:
+    """Return a chance of withholding as far as it has grown.
 
     Args:
+        most: what it is in the end.
         config: from when to when it grows.
         progress: share of the run that is done, 0..1.
     """
     if progress < config.start:
         return 0.0
     if progress >= config.full:
-        return 1.0
-    return (progress - config.start) / (config.full - config.start)
+        return most
+    return most * (progress - config.start) / (config.full - config.start)
 
 
 def drop_chance(config: CurriculumConfig | None, progress: float) -> float:
@@ -56,7 +54,7 @@ def drop_chance(config: CurriculumConfig | None, progress: float) -> float:
         config: None withholds nothing.
         progress: share of the run that is done, 0..1.
     """
-    return 0.0 if config is None else config.drop * reached(config, progress)
+    return 0.0 if config is None else grown(config.drop, config, progress)
 
 
 def view(
@@ -78,7 +76,7 @@ def view(
     """
     if config is None:
         return View(dict(present), torch.ones(len(places), dtype=torch.bool))
-    chance, clouded = drop_chance(config, progress), config.withhold_s2 * reached(config, progress)
+    chance, clouded = (grown(most, config, progress) for most in (config.drop, config.withhold_s2))
     optical = np.array([sensor in OPTICAL for sensor in present])
     there = np.stack([mask.cpu().numpy() for mask in present.values()], axis=1)
     kept, dated = np.empty_like(there), np.empty(len(places), dtype=bool)

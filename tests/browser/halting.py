@@ -25,13 +25,15 @@ class Halting:
         self.application = application
         self.name = name
         self.address = ""
+        self.begun = False
         self.halted = threading.Event()
         self.over = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def half(message: Message) -> None:
             body = message.get("body", b"")
-            if body and not self.halted.is_set():
+            if body and not self.begun:
+                self.begun = True
                 await send({**message, "body": body[: len(body) // 2], "more_body": True})
                 self.halted.set()
                 while not self.over.is_set():
@@ -45,10 +47,10 @@ class Halting:
 @contextmanager
 def halting(folder: Path, name: str) -> Iterator[Halting]:
     """Serve a catalog; the first answer for files of a name stops half-way while the context lasts."""
-    halting = Halting(catalog_server(FolderStore(folder)), name)
-    with served(halting) as server:
-        halting.address = f"{server.address}/viewer/"
+    application = Halting(catalog_server(FolderStore(folder)), name)
+    with served(application) as server:
+        application.address = f"{server.address}/viewer/"
         try:
-            yield halting
+            yield application
         finally:
-            halting.over.set()
+            application.over.set()

@@ -16,6 +16,7 @@ from tests.browser.stores import Catalog
 SILENT_MS = 31_000
 """More than the page waits for a host that sends nothing."""
 WAIT_S = 60.0
+"""For the page to ask."""
 ARRIVING_MS = 300
 """For what was sent to be in the page's hands: it then waits for the rest of the body, no more for an answer."""
 

@@ -1,4 +1,4 @@
-"""`import betaearth` and `betaearth --help` stay light, and so quick."""
+"""`import betaearth` and `betaearth --help` stay light."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = ("torch", "rasterio", "pystac", "pyproj", "shapely", "numpy", "boto3", "huggingface_hub", "transformers")
 MOST_MODULES = 600
-"""Python itself, typer with rich, and our own words."""
+"""Python itself, typer with rich, and our own words were 471; torch alone brings a thousand."""
 SCRIPT = Path(sys.executable).parent / "betaearth"
 
 
@@ -31,10 +31,10 @@ def modules_after(code: str) -> set[str]:
     [
         "import betaearth",
         "import betaearth.cli.main",
-        "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['--help']))",
-        "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['run', '--help']))",
-        "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['submit', '--help']))",
-        "from betaearth.cli.main import app, guarded\nguarded(lambda: app(['models', 'list']))",
+        "from betaearth.cli.main import app, guarded\nassert guarded(lambda: app(['--help'])) == 0",
+        "from betaearth.cli.main import app, guarded\nassert guarded(lambda: app(['run', '--help'])) == 0",
+        "from betaearth.cli.main import app, guarded\nassert guarded(lambda: app(['submit', '--help'])) == 0",
+        "from betaearth.cli.main import app, guarded\nassert guarded(lambda: app(['models', 'list'])) == 0",
     ],
 )
 def test_nothing_heavy_is_imported(code: str) -> None:
@@ -42,9 +42,10 @@ def test_nothing_heavy_is_imported(code: str) -> None:
 
 
 def test_help_loads_few_modules() -> None:
-    """Seconds depend on what else the machine does; what is loaded takes most of them."""
-    loaded = loaded_by("from betaearth.cli.main import app, guarded\nguarded(lambda: app(['--help']))")
+    """Seconds depend on what else the machine does, and this does not."""
+    loaded = loaded_by("from betaearth.cli.main import app, guarded\nassert guarded(lambda: app(['--help'])) == 0")
     assert len(loaded) < MOST_MODULES
+    assert "STAC catalog" in subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def test_betaearth_generate_is_betaearth_generate() -> None:

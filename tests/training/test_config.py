@@ -46,6 +46,13 @@ def test_options_are_changed_from_the_command_line() -> None:
     assert load_config("tiny", ("models.0.curriculum=null",)).models[0].curriculum is None
 
 
+def test_a_network_that_knows_cloud_alone_is_none_for_any_subset() -> None:
+    """The products of Sentinel-2 come and go together then."""
+    config = load_config("tiny", ("models.0.curriculum={drop: 0, withhold_s2: 0.5}",))
+    assert not config.models[0].any_subset
+    assert load_config("tiny").models[0].any_subset
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -71,6 +78,11 @@ def test_options_are_changed_from_the_command_line() -> None:
         ("models.0.backbone=x", "only the DINOv3 heads have one"),
         ("models.0.curriculum.start=0.9", "lies after full"),
         ("models.0.curriculum.drop=1", "less than 1"),
+        ("models.0.curriculum.withhold_s2=1", "less than 1"),
+        (
+            "models.0={name: a, variant: tiny, inputs: [s2_l2a], curriculum: {withhold_s2: 0.5}}",
+            "means nothing to a network of Sentinel-2 alone",
+        ),
         ("models=[]", "models: Tuple should have at least 1 item"),
         ("models.0.inputs=[]", "models.0.inputs"),
         ("epochs=[", "is not YAML"),

@@ -12,8 +12,8 @@ from betaearth.training.curriculum import drop_chance, view
 
 CONFIG = CurriculumConfig()
 COUNT = 4000
-DRAWN, DATED = {"s2_l2a": 2065, "s2_l1c": 2032, "s1": 2128, "dem": 2069}, 3581
-"""Chips that keep each input, and their date, as drawn when the demo weights were trained."""
+DRAWN = {0.4: [2983, 2990, 3050, 2986, 3581], 1.0: [2065, 2032, 2128, 2069, 3581]}
+"""Progress to the chips that keep each input and their date, as this drew before `withhold_s2` was there."""
 ALL = {sensor: torch.ones(COUNT, dtype=torch.bool) for sensor in Sensor}
 
 
@@ -61,7 +61,6 @@ def test_draws_depend_on_the_key_and_the_place_alone() -> None:
 
 def test_cloud_takes_both_products_of_sentinel_2_and_nothing_else() -> None:
     config = CurriculumConfig(start=0, full=0, drop=0, withhold_s2=0.3)
-    assert config.withholds_inputs
     seen = view(config, ALL, range(COUNT), progress=0.5, key=(0, 0)).present
     assert torch.equal(seen[Sensor.S2_L1C], seen[Sensor.S2_L2A])
     assert float(seen[Sensor.S2_L2A].float().mean()) == pytest.approx(0.7, abs=0.03)
@@ -81,17 +80,17 @@ def test_cloud_grows_with_the_curriculum() -> None:
 
 
 def test_cloud_does_not_take_all_that_there_is() -> None:
-    config = CurriculumConfig(start=0, full=0, drop=0.5, withhold_s2=1.0)
+    config = CurriculumConfig(start=0, full=0, drop=0.5, withhold_s2=0.99)
     optical = {Sensor.S2_L1C: torch.tensor([True, False]), Sensor.S2_L2A: torch.tensor([False, True])}
     seen = view(config, optical, (0, 1), progress=1.0, key=(0, 0))
     assert seen.seen.tolist() == [True, True]
 
 
-def test_without_cloud_the_draws_are_those_of_the_demo_weights() -> None:
-    """They learned before there was cloud: the documented commands still give them."""
-    seen = view(CurriculumConfig(), ALL, range(COUNT), progress=1.0, key=(1, 2))
-    counts = {str(sensor): int(mask.sum()) for sensor, mask in seen.present.items()}
-    assert (counts, int(seen.dated.sum())) == (DRAWN, DATED)
+@pytest.mark.parametrize("progress", [0.4, 1.0])
+def test_without_cloud_the_draws_are_what_they_were_before_there_was_any(progress: float) -> None:
+    """So the demo weights, which are older than `withhold_s2`, are still what their commands give."""
+    seen = view(CurriculumConfig(), ALL, range(COUNT), progress=progress, key=(1, 2))
+    assert [int(mask.sum()) for mask in (*(seen.present[sensor] for sensor in Sensor), seen.dated)] == DRAWN[progress]
 
 
 def test_without_a_curriculum_all_is_there() -> None:

@@ -92,7 +92,7 @@ export class RangeSource {
     }
     const { buffer } = await bytesOf(response, this.url);
     this.note(response.headers.get("content-range"), offset);
-    return buffer.slice(0, length);
+    return buffer.byteLength <= length ? buffer : buffer.slice(0, length);
   }
 
   /** Take what a host says of a part; one that is not exposed to pages of other origins is null. */

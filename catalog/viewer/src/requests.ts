@@ -64,7 +64,11 @@ export async function bytesOf(response: Response, url: string): Promise<Uint8Arr
   const reader = response.body?.getReader();
   const parts: Uint8Array[] = [];
   try {
-    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) parts.push(part.value);
+    for (;;) {
+      const part = await reader?.read();
+      if (part?.value === undefined) break;
+      parts.push(part.value);
+    }
   } catch (error) {
     if (error instanceof ViewerError || isAbort(error)) throw error;
     throw unreachable(url);

@@ -62,6 +62,22 @@ it("so is one that stops in the middle", async () => {
   expect((await failed).message).toMatch(/has sent nothing of catalog\.json/);
 });
 
+it("an answer that is given up half-way is no host that is down", async () => {
+  behave = (response) => response.writeHead(200, { "content-length": 100 }).write("{");
+  const leaving = new AbortController();
+  const response = await ask(`${origin}/catalog.json`, { signal: leaving.signal });
+  const failed = bytesOf(response, response.url).catch((error: unknown) => error);
+  leaving.abort();
+  expect(await failed).toMatchObject({ name: "AbortError" });
+});
+
+it("one that breaks off half-way is told", async () => {
+  behave = (response) => response.writeHead(200, { "content-length": 100 }).write("{", () => response.destroy());
+  const response = await ask(`${origin}/catalog.json`);
+  const error = await failure(bytesOf(response, response.url));
+  expect(error.message).toMatch(/^No answer from .* for catalog\.json/);
+});
+
 it("one that is slow is not", async () => {
   let more: ServerResponse | undefined;
   behave = (response) => void (more = response.writeHead(200)).write("a");

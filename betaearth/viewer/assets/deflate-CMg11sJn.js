@@ -1,1 +1,0 @@
-import{t as e}from"./pako.esm-FY_AaR6l.js";import{t}from"./index-Cn5WxwuN.js";var n=class extends t{decodeBlock(t){return e(new Uint8Array(t)).buffer}};export{n as default};

@@ -1,0 +1,1 @@
+import{t as e}from"./index-Cw5648kV.js";var t=class extends e{decodeBlock(e){return e}};export{t as default};

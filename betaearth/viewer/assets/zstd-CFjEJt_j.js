@@ -1,0 +1,1 @@
+import{ZSTDDecoder as e}from"./zstddec-stream.modern-CpdzNHsr.js";import{t}from"./index-Cw5648kV.js";var n=new e,r=class extends t{decodeBlock(e){return n.decode(new Uint8Array(e)).buffer}};export{r as default,n as zstd};

@@ -1,1 +1,0 @@
-import{ZSTDDecoder as e}from"./zstddec-stream.modern-CpdzNHsr.js";import{t}from"./index-Cn5WxwuN.js";var n=new e,r=class extends t{decodeBlock(e){return n.decode(new Uint8Array(e)).buffer}};export{r as default,n as zstd};
