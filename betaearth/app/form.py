@@ -206,7 +206,7 @@ def further_fields() -> dict[str, Any]:
     with st.expander("More options"):
         together = st.selectbox("Seen at once", list(TOGETHER), format_func=together_words, key="together")
         given: dict[str, Any] = {
-            "max_cloud": st.slider(
+            "max_cloud": st.number_input(
                 "Cloud of a Sentinel-2 scene, percent at most", 0.0, 100.0, step=1.0, key="max_cloud"
             ),
             "max_per_quarter": st.number_input(
